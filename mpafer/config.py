@@ -1,0 +1,74 @@
+"""The config tree: what we add to Dassl's, and merging with errors that name the key meant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from yacs.config import CfgNode
+
+from mpafer.options import closest
+
+
+def extend_cfg(cfg: CfgNode) -> None:
+    """Add our keys to a Dassl config tree, CoOp's own or the built-in engine's; keys that are there are left alone."""
+    from mpafer.trainers import METHODS
+
+    _add(cfg.DATASET, SUBSAMPLE_CLASSES="all")  # all, base, new (as CoOp), or names with commas
+    _add(cfg.DATASET, VAL_FRACTION=0.1)  # cut from training, stratified by seed, when a choice needs a validation set
+    _add(cfg.DATASET, DESCRIPTIONS="")  # YAML or JSON, class name -> text; "" = the table of the paper's supplement
+    _add(cfg.INPUT, RE_P=0.5, RE_SCALE=(0.02, 0.25), RE_RATIO=(0.3, 3.3))  # transform "random_erasing"
+    for method in METHODS.values():
+        _add(cfg.TRAINER, **{method.node: CfgNode()})
+        _add(cfg.TRAINER[method.node], **method.Options().node())
+
+
+def _add(node: CfgNode, **values: object) -> None:
+    for key, value in values.items():
+        if key not in node:
+            node[key] = value
+
+
+def merge_file(cfg: CfgNode, path: str) -> None:
+    """``cfg.merge_from_file`` with one clear error, and whole numbers where the tree has decimals.
+
+    Raises:
+        FileNotFoundError: no such file; lists its neighbours.
+        ValueError: an unknown key (the closest known one is named) or a value of another type.
+    """
+    if not Path(path).is_file():
+        known = ", ".join(sorted(file.stem for file in Path(path).parent.glob("*.yaml"))) or "nothing"
+        raise FileNotFoundError(f"no config file {path}; that folder holds: {known}")
+    with open(path, encoding="utf-8") as file:
+        values = dict(_leaves(CfgNode.load_cfg(file)))
+    _merge(cfg, path, values)
+
+
+def merge_list(cfg: CfgNode, pairs: Sequence[str]) -> None:
+    """``cfg.merge_from_list`` of KEY VALUE pairs; errors as in `merge_file`."""
+    if len(pairs) % 2:
+        raise ValueError(f"options come as KEY VALUE pairs, but these are {len(pairs)} words: {' '.join(pairs)}")
+    values = {key: CfgNode._decode_cfg_value(text) for key, text in zip(pairs[::2], pairs[1::2], strict=True)}
+    _merge(cfg, "command line", values)
+
+
+def _merge(cfg: CfgNode, source: str, values: dict[str, Any]) -> None:
+    known = dict(_leaves(cfg))
+    for key, value in values.items():
+        if key not in known:
+            raise ValueError(f"{source}: no config key {key}: {closest(key, known)}")
+        if isinstance(known[key], float) and type(value) is int:
+            value = float(value)
+        try:
+            cfg.merge_from_list([key, value])
+        except ValueError as error:
+            raise ValueError(f"{source}: {error}") from None
+
+
+def _leaves(node: CfgNode, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in node.items():
+        if isinstance(value, CfgNode):
+            yield from _leaves(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, value

@@ -1,0 +1,1 @@
+"""Prompts, similarities, losses and teachers over a frozen CLIP. Torch only; no config enters here."""

@@ -1,0 +1,91 @@
+"""A frozen CLIP with prompts in it: what every method is built from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mpafer.clip import Clip
+from mpafer.prompting.precision import autocast, weight_dtype
+from mpafer.prompting.similarity import alignment
+
+
+@dataclass
+class Output:
+    """What a prompted CLIP says of a batch, in float32. Features are as CLIP gives them: not normalised."""
+
+    logits: Tensor  # [B, C]
+    image: Tensor  # global features [B, D]
+    patches: Tensor  # patch features [B, N, D]
+    text: Tensor  # class features [C, D]
+    embeddings: Tensor  # token embeddings of the class prompts [C, L, W]
+
+
+class PromptedClip(nn.Module):
+    """Frozen CLIP, text prompts, optional visual prompts, one similarity head.
+
+    Args:
+        clip: frozen backbone; shared, never changed.
+        classnames: C class names, in the order of the labels.
+        text: module whose forward gives token embeddings [C, L, W] and whose ``eot`` holds the EOS positions [C].
+        visual: module whose forward gives a [P, W] tensor a layer, or None.
+        mode: ``global``, ``local`` or ``global_local`` similarity.
+        top_k: patches averaged by the local similarity.
+        precision: ``fp32``, ``fp16``, ``amp`` or ``bf16``.
+    """
+
+    def __init__(
+        self,
+        clip: Clip,
+        classnames: Sequence[str],
+        *,
+        text: nn.Module,
+        visual: nn.Module | None = None,
+        mode: str = "global",
+        top_k: int = 1,
+        precision: str = "fp32",
+    ) -> None:
+        super().__init__()
+        if mode != "global" and not 1 <= top_k <= clip.visual.patches:
+            raise ValueError(f"TOP_K is {top_k}, but {clip.name} has {clip.visual.patches} patches; take 1 to that")
+        self.classnames = list(classnames)
+        self.mode, self.top_k, self.precision = mode, top_k, precision
+        self.clip = clip.cast(weight_dtype(precision))
+        self.prompts = nn.ModuleDict({"text": text})
+        if visual is not None:
+            self.prompts["visual"] = visual
+        self._text: tuple[object, Tensor, Tensor] | None = None
+
+    @property
+    def learnable(self) -> dict[str, nn.Parameter]:
+        """The declared parameters by name: all that is trained and all that a checkpoint holds."""
+        return dict(self.prompts.named_parameters())
+
+    def forward(self, images: Tensor) -> Output:
+        """Images [B, 3, H, H], normalised with CLIP's statistics -> `Output`."""
+        with autocast(self.precision, images.device):
+            embeddings, text = self.encode_classes()
+            visual = self.prompts["visual"]() if "visual" in self.prompts else ()
+            image, patches = self.clip.visual(images, visual)
+        image, patches = image.float(), patches.float()
+        similarity = alignment(image, patches, text, mode=self.mode, k=self.top_k)
+        return Output(self.clip.logit_scale.exp() * similarity, image, patches, text, embeddings)
+
+    def encode_classes(self) -> tuple[Tensor, Tensor]:
+        """Token embeddings [C, L, W] and features [C, D] of the class prompts; kept while nothing can change them."""
+        prompts = self.prompts["text"]
+        key = (prompts.eot.device, *(parameter._version for parameter in prompts.parameters()))
+        if torch.is_grad_enabled() or self._text is None or self._text[0] != key:
+            embeddings = prompts()
+            text = self.clip.text(embeddings, prompts.eot).float()
+            self._text = None if torch.is_grad_enabled() else (key, embeddings, text)
+            return embeddings, text
+        return self._text[1:]
+
+    def losses(self, out: Output, labels: Tensor) -> dict[str, Tensor]:
+        """Weighted loss terms by name; the objective is their sum. Here the cross-entropy alone."""
+        return {"ce_loss": F.cross_entropy(out.logits, labels)}

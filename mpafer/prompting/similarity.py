@@ -1,0 +1,36 @@
+"""Image-text similarities: global, sparse local, and their sum (method.md 3; seed, supplementary 2)."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor
+
+ALIGNMENTS = ("global", "local", "global_local")
+
+
+def global_similarity(image: Tensor, text: Tensor) -> Tensor:
+    """``S_g(c) = sim(z^g, t_c)``, cosine: [B, D], [C, D] -> [B, C]."""
+    return F.normalize(image, dim=-1) @ F.normalize(text, dim=-1).T
+
+
+def sparse_local_similarity(patches: Tensor, text: Tensor, k: int) -> Tensor:
+    """``S_l(c) = 1/k sum_{i in top-k_c} sim(z_i, t_c)``; each class picks its own patches.
+
+    Args:
+        patches: [B, N, D].
+        text: [C, D].
+        k: number of patches averaged, 1 <= k <= N.
+
+    Returns:
+        [B, C]
+    """
+    similarity = F.normalize(patches, dim=-1) @ F.normalize(text, dim=-1).T  # [B, N, C]
+    return similarity.topk(k, dim=1).values.mean(dim=1)
+
+
+def alignment(image: Tensor, patches: Tensor, text: Tensor, *, mode: str, k: int) -> Tensor:
+    """Similarity [B, C] in one of three modes: ``global``, ``local``, or their sum ``global_local``."""
+    if mode == "global":
+        return global_similarity(image, text)
+    local = sparse_local_similarity(patches, text, k)
+    return local if mode == "local" else global_similarity(image, text) + local

@@ -1,0 +1,80 @@
+"""What frozen CLIP teaches: hard prompts written by a language model, and class prototypes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from mpafer.clip import Clip
+from mpafer.clip.tokens import eot_positions
+from mpafer.prompting.text import pool_tokens
+
+NAME = "a photo of {name}"
+EXPRESSION = "a photo of a person making a facial expression of {name}"
+DESCRIBED = EXPRESSION + ". {description}"
+GRANULARITIES = {1: NAME, 2: EXPRESSION, 3: DESCRIBED}
+
+
+def hard_prompts(classnames: Sequence[str], descriptions: Mapping[str, str], granularity: int) -> list[str]:
+    """Hard prompt of each class: 1 its name, 2 the expression sentence, 3 the sentence and the class's description.
+
+    Raises:
+        ValueError: granularity 3 and a class without a description.
+    """
+    missing = [name for name in classnames if granularity == 3 and name not in descriptions]
+    if missing:
+        raise ValueError(
+            f"no description for {missing}; add them to the descriptions file (DATASET.DESCRIPTIONS) or set "
+            "HARD_PROMPT to 1 or 2"
+        )
+    template = GRANULARITIES[granularity]
+    return [
+        template.format(name=name.replace("_", " "), description=descriptions.get(name, "")) for name in classnames
+    ]
+
+
+@torch.no_grad()
+def hard_prompt_features(clip: Clip, classnames: Sequence[str], prompts: Sequence[str]) -> tuple[Tensor, Tensor]:
+    """Pooled token embeddings [C, W] and text features [C, D] of the hard prompts, float32.
+
+    Raises:
+        ValueError: a prompt does not fit 77 tokens; names its class.
+    """
+    rows = []
+    for name, prompt in zip(classnames, prompts, strict=True):
+        try:
+            rows.append(clip.tokenize([prompt]))
+        except ValueError as error:
+            raise ValueError(f"hard prompt of class {name!r}: {error}") from error
+    tokens = torch.cat(rows)
+    pooled = pool_tokens(clip.text.embed(tokens).float(), eot_positions(tokens))
+    return pooled, clip.encode_text(tokens).float()
+
+
+@torch.no_grad()
+def class_prototypes(clip: Clip, batches: Iterable[tuple[Tensor, Tensor]], num_classes: int) -> Tensor:
+    """Mean global feature of the un-prompted encoder over each class's images, not normalised.
+
+    Args:
+        clip: frozen backbone.
+        batches: (images [B, 3, H, H], labels [B]), not augmented.
+        num_classes: C.
+
+    Returns:
+        [C, D], float32.
+
+    Raises:
+        ValueError: a class has no image.
+    """
+    total = torch.zeros(num_classes, clip.embed_dim, device=clip.device)
+    count = torch.zeros(num_classes, device=clip.device)
+    for images, labels in batches:
+        labels = labels.to(clip.device)
+        total.index_add_(0, labels, clip.encode_image(images.to(clip.device)).float())
+        count += torch.bincount(labels, minlength=num_classes)
+    if (count == 0).any():
+        empty = (count == 0).nonzero().flatten().tolist()
+        raise ValueError(f"no training image for class ids {empty}: their prototypes are not defined")
+    return total / count[:, None]

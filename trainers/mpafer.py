@@ -1,0 +1,114 @@
+"""MPA-FER: Multimodal Prompt Alignment for Facial Expression Recognition. ICCV 2025, arXiv 2506.21017.
+
+No official code is public; the equations are the paper's and its supplementary's. What neither states is an option,
+listed with our reason in the README ("Choices the paper leaves open").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from mpafer.clip import Clip
+from mpafer.datasets.labels import load_descriptions
+from mpafer.options import Options, option
+from mpafer.prompting.losses import DISTANCES, contrastive_alignment
+from mpafer.prompting.model import Output, PromptedClip
+from mpafer.prompting.precision import PRECISIONS
+from mpafer.prompting.similarity import ALIGNMENTS
+from mpafer.prompting.teachers import GRANULARITIES, hard_prompt_features, hard_prompts
+from mpafer.prompting.text import ContextPrompts, pool_tokens
+from mpafer.prompting.visual import DeepVisualPrompts
+from mpafer.trainers.base import PromptTrainer, register
+
+
+@dataclass(frozen=True)
+class MPAFEROptions(Options):
+    """``TRAINER.MPAFER``."""
+
+    n_ctx: int = option(10, least=1)  # M context vectors
+    csc: bool = False  # class-specific context
+    ctx_init: str = ""  # words the context starts from; their number of tokens is M then
+    n_visual: int = option(8, least=0)  # N_p visual prompts a layer; 0 = none
+    visual_depth: int = option(0, least=0)  # prompted layers from the first; 0 = all
+    hard_prompt: int = option(3, choices=tuple(GRANULARITIES))
+    alignment: str = option("global_local", choices=ALIGNMENTS)
+    top_k: int = option(16, least=1)
+    tau: float = 0.07  # temperature of both contrastive losses
+    prompt_loss: str = option("contrastive", choices=("contrastive", *DISTANCES, "none"))
+    token_loss: bool = True
+    prototype_loss: str = option("cosine", choices=(*DISTANCES, "none"))
+    prototype_shots: int = option(-1, least=-1)  # images a prototype; -1 = all
+    beta: float = option(1.0, least=0)  # weight of the text side
+    gamma: float = option(1.0, least=0)  # weight of the prototypes
+    prec: str = option("fp32", choices=PRECISIONS)
+
+
+class MPAFERModel(PromptedClip):
+    """Soft prompts aligned with hard ones, visual prompts held to prototypes, global and sparse local similarity.
+
+    Args:
+        clip: frozen backbone.
+        classnames: C class names.
+        options: see `MPAFEROptions`.
+        descriptions: class name -> text for hard prompts of granularity 3; default: the paper's table.
+        prototypes: [C, D] class means of un-prompted features, not normalised; without them no prototype term.
+    """
+
+    def __init__(
+        self,
+        clip: Clip,
+        classnames: Sequence[str],
+        options: MPAFEROptions,
+        *,
+        descriptions: Mapping[str, str] | None = None,
+        prototypes: Tensor | None = None,
+    ) -> None:
+        text = ContextPrompts(clip, classnames, n_ctx=options.n_ctx, csc=options.csc, ctx_init=options.ctx_init)
+        visual = DeepVisualPrompts(clip, n=options.n_visual, depth=options.visual_depth) if options.n_visual else None
+        super().__init__(
+            clip, classnames, text=text, visual=visual,
+            mode=options.alignment, top_k=options.top_k, precision=options.prec,
+        )  # fmt: skip
+        self.options = options
+        if options.token_loss or options.prompt_loss != "none":
+            if descriptions is None and options.hard_prompt == 3:
+                descriptions = load_descriptions(classnames=classnames)
+            prompts = hard_prompts(classnames, descriptions or {}, options.hard_prompt)
+            hard = hard_prompt_features(clip, classnames, prompts)
+            self.register_buffer("hard_tokens", hard[0], persistent=False)
+            self.register_buffer("hard_text", hard[1], persistent=False)
+        if prototypes is not None and prototypes.shape != (len(classnames), clip.embed_dim):
+            raise ValueError(f"prototypes are {tuple(prototypes.shape)}, expected {(len(classnames), clip.embed_dim)}")
+        self.register_buffer("prototypes", prototypes, persistent=False)
+
+    def losses(self, out: Output, labels: Tensor) -> dict[str, Tensor]:
+        """``L = L_vt + beta (L_ta + L_pa) + gamma L_v``, each term already weighted."""
+        options, losses = self.options, super().losses(out, labels)
+        if options.token_loss:
+            soft = pool_tokens(out.embeddings, self.prompts["text"].eot)
+            losses["token_loss"] = options.beta * contrastive_alignment(soft, self.hard_tokens, options.tau)
+        if options.prompt_loss == "contrastive":
+            losses["prompt_loss"] = options.beta * contrastive_alignment(out.text, self.hard_text, options.tau)
+        elif options.prompt_loss != "none":
+            losses["prompt_loss"] = options.beta * DISTANCES[options.prompt_loss](out.text, self.hard_text)
+        if options.prototype_loss != "none" and self.prototypes is not None:
+            distance = DISTANCES[options.prototype_loss]
+            losses["prototype_loss"] = options.gamma * distance(out.image, self.prototypes[labels])
+        return losses
+
+
+@register
+class MPAFER(PromptTrainer):
+    """Trains `MPAFERModel`; prototypes come from the training images, before the first epoch."""
+
+    node = "MPAFER"
+    Options = MPAFEROptions
+    Model = MPAFERModel
+
+    def before_train(self) -> None:
+        if self.options.prototype_loss != "none":
+            self.model.prototypes = self.class_prototypes(self.options.prototype_shots)
+        super().before_train()
