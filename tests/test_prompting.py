@@ -97,7 +97,7 @@ def test_context_is_drawn_small_and_shared_unless_class_specific() -> None:
     assert torch.equal(shared()[0, 1:11], shared()[1, 1:11])
     with pytest.raises(ValueError, match="N_CTX is 0"):
         ContextPrompts(clip, CLASSES, n_ctx=0)
-    with pytest.raises(ValueError, match="class 'fear' takes 8"):
+    with pytest.raises(ValueError, match="class 'surprise' takes 81"):
         ContextPrompts(clip, CLASSES, n_ctx=77)
 
 

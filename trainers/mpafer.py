@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor
 
 from mpafer.clip import Clip
 from mpafer.datasets.labels import load_descriptions
+from mpafer.engine import distributed
 from mpafer.options import Options, option
 from mpafer.prompting.losses import DISTANCES, contrastive_alignment
 from mpafer.prompting.model import Output, PromptedClip
@@ -21,6 +23,7 @@ from mpafer.prompting.similarity import ALIGNMENTS
 from mpafer.prompting.teachers import GRANULARITIES, hard_prompt_features, hard_prompts
 from mpafer.prompting.text import ContextPrompts, pool_tokens
 from mpafer.prompting.visual import DeepVisualPrompts
+from mpafer.prototypes import cached_prototypes, draw_per_class
 from mpafer.trainers.base import PromptTrainer, register
 
 
@@ -49,12 +52,7 @@ class MPAFEROptions(Options):
 class MPAFERModel(PromptedClip):
     """Soft prompts aligned with hard ones, visual prompts held to prototypes, global and sparse local similarity.
 
-    Args:
-        clip: frozen backbone.
-        classnames: C class names.
-        options: see `MPAFEROptions`.
-        descriptions: class name -> text for hard prompts of granularity 3; default: the paper's table.
-        prototypes: [C, D] class means of un-prompted features, not normalised; without them no prototype term.
+    The arguments are those of `mpafer.build_model`.
     """
 
     def __init__(
@@ -108,7 +106,20 @@ class MPAFER(PromptTrainer):
     Options = MPAFEROptions
     Model = MPAFERModel
 
+    def teachers(self) -> dict[str, Any]:
+        path = self.cfg.DATASET.DESCRIPTIONS
+        return {"descriptions": load_descriptions(path, self.classnames)} if path else {}
+
     def before_train(self) -> None:
         if self.options.prototype_loss != "none":
-            self.model.prototypes = self.class_prototypes(self.options.prototype_shots)
+            prototypes = self.class_prototypes().cpu() if distributed.is_main() else None
+            self.model.prototypes = distributed.from_main(prototypes).to(self.device)
         super().before_train()
+
+    def class_prototypes(self) -> Tensor:
+        items = draw_per_class(self.dm.dataset.train_x, self.options.prototype_shots, self.seed)
+        loading = self.cfg.DATALOADER
+        return cached_prototypes(
+            self.model.clip, items, self.test_loader.dataset.transforms[0], num_classes=self.num_classes,
+            batch_size=loading.TEST.BATCH_SIZE, workers=loading.NUM_WORKERS,
+        )  # fmt: skip

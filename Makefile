@@ -1,0 +1,29 @@
+# Every target starts from a bare clone: it uses the active virtual environment, or else makes .venv, installs once, runs.
+# The commands that may be run on their own stand in README.md.
+
+VENV := $(or $(VIRTUAL_ENV),.venv)
+BIN := $(VENV)/bin
+# What is installed in the environment: this clone, with these requirements.
+STAMP := $(VENV)/.mpafer-installed
+INSTALLED := $(CURDIR) $(shell cat setup.py pyproject.toml | cksum)
+
+.PHONY: demo test check bench install
+
+demo: install  ## train MPA-FER on drawn faces, beside zero-shot and text-only prompts
+	PYTHON="$(BIN)/python" bash scripts/demo.sh
+
+test: install  ## ARGS="-m slow" and the like go to pytest
+	"$(BIN)/pytest" $(ARGS)
+
+check: install
+	"$(BIN)/ruff" check .
+	"$(BIN)/ruff" format --check .
+	"$(BIN)/mypy"
+
+bench: install
+	for script in benchmarks/*.py; do "$(BIN)/python" "$$script" || exit 1; done
+
+install:
+	@test -x "$(BIN)/python" || python3 -m venv "$(VENV)"
+	@test "$$(cat "$(STAMP)" 2>/dev/null)" = "$(INSTALLED)" || \
+	  { "$(BIN)/python" -m pip install -e ".[dev]" && echo "$(INSTALLED)" > "$(STAMP)"; }

@@ -1,0 +1,150 @@
+"""What all facial-expression data sets share; a data set's own file says where it lies and how it is read."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from yacs.config import CfgNode
+
+from mpafer.datasets.files import Item, MissingDataError, log
+from mpafer.datasets.labels import CLASSES, canonical
+from mpafer.engine.host import DATASET_REGISTRY, DatasetBase, Datum
+
+Splits = dict[str, list[Item]]  # "train" and "test", and "val" where the data set has one
+
+
+class FERDataset(DatasetBase):
+    """Finds, checks and splits a data set that a subclass declares.
+
+    A subclass sets the attributes below and `read`. The few-shot draw is CoOp's, with its result for the same
+    seed. A validation set is cut from the training images only if a choice needs one: best_val or SPLIT val.
+
+    Raises:
+        MissingDataError: nothing readable under DATASET.ROOT, or images missing.
+    """
+
+    folders: tuple[str, ...]  # where it may lie under DATASET.ROOT; "" = there itself
+    classes: tuple[str, ...] = CLASSES[:7]  # canonical names in label order
+    published: dict[str, tuple[int, ...]] = {}  # noqa: RUF012 - a class's declaration: split -> images per class
+    tree: str  # the layout to show when nothing is found
+    access: str  # where to ask for the data
+
+    def __init__(self, cfg: CfgNode):
+        splits = self.find(Path(cfg.DATASET.ROOT).expanduser().absolute())
+        self.compare_counts(splits)
+        train, val, test = splits["train"], splits.get("val", []), splits["test"]
+        if not val and (cfg.TEST.FINAL_MODEL == "best_val" or cfg.TEST.SPLIT == "val"):
+            train, val = stratified_cut(train, cfg.DATASET.VAL_FRACTION, cfg.SEED)
+        train, val = self.draw_shots(train, val, cfg.DATASET.NUM_SHOTS, cfg.SEED)
+        chosen = choose_classes(self.classes, cfg.DATASET.SUBSAMPLE_CLASSES)
+        if absent := set(chosen) - {self.classes[item.label] for item in train}:
+            raise MissingDataError(f"{self.name}: no training image of {', '.join(sorted(absent))}")
+        if not test:
+            raise MissingDataError(f"{self.name}: training images, but no test image")
+        super().__init__(
+            train_x=self.data(train, chosen), val=self.data(val, chosen) or None, test=self.data(test, chosen)
+        )
+
+    @property
+    def name(self) -> str:
+        return type(self).__name__
+
+    def read(self, folder: Path) -> Splits | None:
+        """The images under an existing folder, or None where its layout is not this data set's."""
+        raise NotImplementedError
+
+    def find(self, root: Path) -> Splits:
+        """The first of the candidate folders that can be read."""
+        for folder in (root / name for name in self.folders):
+            if folder.is_dir() and (splits := self.read(folder)) is not None:
+                self.dataset_dir = str(folder)
+                return splits
+        places = ", ".join(name or "." for name in self.folders)
+        raise MissingDataError(
+            f"{self.name} was not found in {root}\n(looked at {places}). "
+            f"Expected there (DATASET.ROOT, --root):\n{self.tree.rstrip()}\nAccess: {self.access}"
+        )
+
+    def compare_counts(self, splits: Splits) -> None:
+        """Warn where the images are not those of the published data set."""
+        for split, published in self.published.items():
+            found = Counter(item.label for item in splits[split])
+            pairs = [(name, found[i], published[i]) for i, name in enumerate(self.classes)]
+            if differing := [
+                f"{name} {here} (published {there})" for name, here, there in pairs if here != there
+            ]:
+                total = f"{found.total()} images (published {sum(published)})"
+                log.warning("%s %s: %s; %s", self.name, split, total, ", ".join(differing))
+
+    def draw_shots(
+        self, train: list[Item], val: list[Item], shots: int, seed: int
+    ) -> tuple[list[Item], list[Item]]:
+        """CoOp's draw: `shots` training and at most 4 validation images per class.
+
+        It starts from the seed itself, so that whatever was drawn before cannot change it.
+        """
+        if shots < 1:
+            return train, val
+        state = random.getstate()
+        if seed >= 0:
+            random.seed(seed)
+        train = self.generate_fewshot_dataset(train, num_shots=shots)
+        val = self.generate_fewshot_dataset(val, num_shots=min(shots, 4)) if val else val
+        random.setstate(state)
+        return train, val
+
+    def data(self, items: Iterable[Item], chosen: Sequence[str]) -> list[Datum]:
+        """The host's records of the images of the chosen classes, labelled in the order of `chosen`."""
+        label = {name: i for i, name in enumerate(chosen)}
+        named = ((item.impath, self.classes[item.label]) for item in items)
+        return [
+            Datum(impath=path, label=label[name], classname=name) for path, name in named if name in label
+        ]
+
+
+DatasetClass = TypeVar("DatasetClass", bound=type[FERDataset])
+
+
+def register(dataset: DatasetClass) -> DatasetClass:
+    """Class decorator: enter it in the host's registry, unless the name is taken there already."""
+    if dataset.__name__ not in DATASET_REGISTRY.registered_names():
+        DATASET_REGISTRY.register(dataset)
+    return dataset
+
+
+def choose_classes(classes: Sequence[str], which: str) -> list[str]:
+    """DATASET.SUBSAMPLE_CLASSES: "all", CoOp's halves "base" and "new", or names and commas, in order."""
+    half = (len(classes) + 1) // 2
+    if which in ("all", "base", "new"):
+        return list({"all": classes, "base": classes[:half], "new": classes[half:]}[which])
+    chosen = [canonical(name) for name in which.split(",")]
+    if foreign := set(chosen) - set(classes):
+        raise ValueError(
+            f"DATASET.SUBSAMPLE_CLASSES: no class {', '.join(sorted(foreign))} in {', '.join(classes)}"
+        )
+    if len(set(chosen)) < len(chosen):
+        raise ValueError(f"DATASET.SUBSAMPLE_CLASSES names a class twice: {which}")
+    return chosen
+
+
+def stratified_cut(items: list[Item], fraction: float, seed: int) -> tuple[list[Item], list[Item]]:
+    """Split off a validation set with the classes' shares kept; the order of the images is kept too."""
+    from sklearn.model_selection import train_test_split  # a slow import that few runs need
+
+    if not 0 < fraction < 1:
+        raise ValueError(f"DATASET.VAL_FRACTION must lie between 0 and 1, but is {fraction}")
+    labels = [item.label for item in items]
+    try:
+        kept, cut = train_test_split(
+            range(len(items)), test_size=fraction, stratify=labels, random_state=max(seed, 0)
+        )
+    except ValueError as error:
+        raise ValueError(
+            f"cannot cut DATASET.VAL_FRACTION {fraction} of {len(items)} training images "
+            f"with every class in both parts: {error}"
+        ) from error
+    return [items[i] for i in sorted(kept)], [items[i] for i in sorted(cut)]

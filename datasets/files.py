@@ -1,0 +1,73 @@
+"""Finding a data set's files: one listing per folder, never a look per file (slow on a network disk)."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from mpafer.datasets.labels import CLASSES
+
+log = logging.getLogger("mpafer.datasets")
+
+IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff")
+
+
+class MissingDataError(FileNotFoundError):
+    """The data set, or a part of it, is not on this machine."""
+
+
+class Item(NamedTuple):
+    """One image; `label` is its index in the data set's `classes`."""
+
+    impath: str
+    label: int
+
+
+def locate(folder: Path, patterns: Sequence[str], stems: Sequence[str], source: Path) -> list[str] | None:
+    """The paths that the first fitting pattern gives to all stems; None if no pattern fits any.
+
+    Args:
+        folder: what the patterns are relative to.
+        patterns: such as ``"aligned/{}_aligned.jpg"``, a stem going into the braces.
+        stems: non-empty.
+        source: the file that names the stems, for the message.
+
+    Raises:
+        MissingDataError: a pattern fits some stems and not others; their number and the first are named.
+    """
+    for pattern in patterns:
+        place, name = os.path.split(f"{folder}/{pattern}")
+        there = set(os.listdir(place)) if os.path.isdir(place) else set()
+        missing = [stem for stem in stems if name.format(stem) not in there]
+        if len(missing) == len(stems):
+            continue
+        if missing:
+            first = "\n".join(f"  {place}/{name.format(stem)}" for stem in missing[:5])
+            raise MissingDataError(
+                f"{len(missing)} of the {len(stems)} files for {source} are missing, the first:\n{first}"
+            )
+        log.info("reading %s/%s", place, name)
+        return [f"{place}/{name.format(stem)}" for stem in stems]
+    return None
+
+
+def read_class_folders(folder: Path, classes: Mapping[str, str]) -> list[Item]:
+    """The images in folders named by class, sorted by name; never in the order of a plain ImageFolder.
+
+    Args:
+        folder: what holds the class folders.
+        classes: a class folder's name -> canonical class.
+
+    Raises:
+        MissingDataError: a class folder is missing; it is named.
+    """
+    items = []
+    for place, name in classes.items():
+        if not (folder / place).is_dir():
+            raise MissingDataError(f"no folder {folder / place} for the images of {name}")
+        files = sorted(file for file in os.listdir(folder / place) if file.lower().endswith(IMAGES))
+        items += [Item(f"{folder}/{place}/{file}", CLASSES.index(name)) for file in files]
+    return items

@@ -1,0 +1,112 @@
+"""RAF-DB, the basic (single-label) part.
+
+Li, Deng and Du, "Reliable Crowdsourcing and Deep Locality-Preserving Learning for Expression Recognition in
+the Wild", CVPR 2017. Read in the official layout, with what unzipping and well-known projects make of it, and
+as the mirror in class folders.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mpafer.datasets.base import FERDataset, Splits, register
+from mpafer.datasets.crops import crop_faces
+from mpafer.datasets.files import Item, MissingDataError, locate, read_class_folders
+from mpafer.datasets.labels import CLASSES, RAFDB_IDS
+
+# The first is the real name; the data set's readme has both.
+LISTS = ("list_patition_label.txt", "list_partition_label.txt")
+# The zip files bear their folder's name, so many people unpack them one level deeper. `aligned_224` is the
+# re-alignment of CEPrompt and APViT, boxes without a suffix are CD-FER's.
+ALIGNED = (
+    "aligned/{}_aligned.jpg",
+    "aligned/aligned/{}_aligned.jpg",
+    "aligned_224/{}.jpg",
+    "aligned_224/{}_aligned.jpg",
+)
+ORIGINAL = ("original/{}.jpg", "original/original/{}.jpg", "original/imgs/{}.jpg")
+BOXES = (
+    "boundingbox/{}_boundingbox.txt",
+    "boundingbox/boundingbox/{}_boundingbox.txt",
+    "boundingbox/{}.txt",
+)
+
+
+@register
+class RAFDB(FERDataset):
+    folders = ("RAF-DB", "RAF", "RAFDB", "rafdb", "raf-db", "raf-basic", "basic", "")
+    published = {  # noqa: RUF012
+        "train": (1290, 281, 717, 4772, 1982, 705, 2524),
+        "test": (329, 74, 160, 1185, 478, 162, 680),
+    }
+    tree = """\
+RAF-DB/ (or RAF/, rafdb/, raf-basic/; or the folder itself)
+  basic/ (or its contents right here)
+    EmoLabel/list_patition_label.txt
+    Image/aligned/train_00001_aligned.jpg ... test_3068_aligned.jpg
+or, without aligned images, the faces being cut out once along the annotated boxes,
+    Image/original/train_00001.jpg ...
+    Annotation/boundingbox/train_00001_boundingbox.txt ...
+or, in class folders with the official ids 1 to 7,
+  DATASET/{train,test}/{1,2,3,4,5,6,7}/*.jpg (or train/ and test/ right here)
+"""
+    access = (
+        "free for non-commercial research, by e-mail to the authors: http://www.whdeng.cn/RAF/model1.html"
+    )
+
+    def read(self, folder: Path) -> Splits | None:
+        for base in (folder, folder / "basic"):
+            for source in (base / "EmoLabel" / name for name in LISTS):
+                if source.is_file():
+                    return read_official(base, source)
+        for base in (folder, folder / "DATASET"):
+            if (base / "train" / "1").is_dir():
+                ids = {str(number): name for number, name in RAFDB_IDS.items()}
+                return {split: read_class_folders(base / split, ids) for split in ("train", "test")}
+        return None
+
+
+def read_official(base: Path, source: Path) -> Splits:
+    """A list of names and labels, and aligned images of these names; else faces cut out of the originals."""
+    rows = read_list(source)
+    stems = list(rows)
+    paths = locate(base / "Image", ALIGNED, stems, source)
+    if paths is None and (originals := locate(base / "Image", ORIGINAL, stems, source)):
+        boxes = locate(base / "Annotation", BOXES, stems, source)
+        if boxes is None:
+            raise MissingDataError(
+                f"RAF-DB: no aligned images, and no boxes to cut the originals with: expected "
+                f"{base}/Annotation/boundingbox/{stems[0]}_boundingbox.txt and so on"
+            )
+        paths = crop_faces(originals, boxes, base / "Image")
+    if paths is None:
+        raise MissingDataError(
+            f"{source} is there, but none of its images: expected "
+            f"{base}/Image/aligned/{stems[0]}_aligned.jpg and so on "
+            f"(or aligned/aligned/, aligned_224/, or original/ with Annotation/boundingbox/)"
+        )
+    splits: Splits = {"train": [], "test": []}
+    for stem, path in zip(stems, paths, strict=True):
+        splits[stem.split("_")[0]].append(Item(path, rows[stem]))
+    return splits
+
+
+def read_list(source: Path) -> dict[str, int]:
+    """Rows of `train_00001.jpg 5`, ids 1 to 7: stem of the name, which starts with its split -> label."""
+    rows: dict[str, int] = {}
+    for number, line in enumerate(source.read_text("utf-8-sig").splitlines(), start=1):
+        if not line.strip():
+            continue
+        where = f"{source}, line {number}: "
+        name, _, emotion = line.strip().rpartition(" ")
+        stem = Path(name.strip()).stem.removesuffix("_aligned")
+        if not emotion.isdecimal() or int(emotion) not in RAFDB_IDS:
+            raise ValueError(f"{where}expected `name label` with a label from 1 to 7, read {line!r}")
+        if not stem.startswith(("train_", "test_")):
+            raise ValueError(f"{where}an image's name starts with train_ or test_, read {line!r}")
+        if stem in rows:
+            raise ValueError(f"{where}{stem} is listed a second time")
+        rows[stem] = CLASSES.index(RAFDB_IDS[int(emotion)])
+    if not rows:
+        raise ValueError(f"{source} is empty")
+    return rows

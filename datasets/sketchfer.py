@@ -1,0 +1,40 @@
+"""SketchFER: faces drawn from facial action units, on first use.
+
+It runs and tests the whole chain without a download, and says nothing about accuracy on photographs.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from mpafer.datasets.base import FERDataset, Splits, register
+from mpafer.datasets.files import Item
+from mpafer.datasets.labels import CLASSES
+from mpafer.sketch import generate_dataset, is_complete
+
+
+@register
+class SketchFER(FERDataset):
+    """Seven classes; the images of contempt are left out."""
+
+    folders = ("sketchfer",)
+
+    def find(self, root: Path) -> Splits:
+        folder = root / self.folders[0]
+        if not is_complete(root):
+            generate_dataset(root)
+        self.dataset_dir = str(folder)
+        splits: Splits = {"train": [], "test": []}
+        with open(folder / "annotations.jsonl", encoding="utf-8") as lines:
+            for row in map(json.loads, lines):
+                if row["label"] in self.classes:
+                    splits[row["split"]].append(Item(f"{folder}/{row['file']}", CLASSES.index(row["label"])))
+        return splits
+
+
+@register
+class SketchFER8(SketchFER):
+    """All eight classes."""
+
+    classes = CLASSES

@@ -1,0 +1,142 @@
+"""Checkpoints under Dassl's file names, written atomically and read with ``weights_only=True``.
+
+A model's folder holds ``model.pth.tar-<epoch>`` files, ``model-best.pth.tar`` where a best epoch is kept, and
+the text file ``checkpoint`` that names the latest one. The text file is replaced only after the new
+checkpoint is on disk, and old ones go only after that, so a killed run always leaves a whole latest
+checkpoint.
+"""
+
+from __future__ import annotations
+
+import pickle
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from mpafer.engine.files import TEMPORARY, atomic_file
+
+BEST = "model-best.pth.tar"
+_POINTER = "checkpoint"
+_PREFIX = "model.pth.tar-"
+
+
+def checkpoint_path(directory: str | Path, epoch: int | None = None) -> Path:
+    """The file of ``epoch`` (number of finished epochs), or of the best epoch where none is given."""
+    return Path(directory) / (BEST if epoch is None else f"{_PREFIX}{epoch}")
+
+
+def save_checkpoint(
+    state: dict[str, Any], directory: str | Path, *, epoch: int, is_best: bool = False, model_name: str = ""
+) -> Path:
+    """Write ``state`` as the latest checkpoint of ``directory``; returns its path.
+
+    ``epoch`` counts finished epochs. ``is_best`` writes model-best.pth.tar as well. A file called by
+    ``model_name`` is written beside the series and is never taken as the latest.
+    """
+    directory = Path(directory)
+    path = directory / model_name if model_name else checkpoint_path(directory, epoch)
+    for target in [path, checkpoint_path(directory)] if is_best else [path]:
+        with atomic_file(target) as file:
+            torch.save(state, file)
+    if not model_name:
+        with atomic_file(directory / _POINTER) as file:
+            file.write(f"{path.name}\n".encode())
+    print(f"Checkpoint saved to {path}")
+    return path
+
+
+def latest_epoch(directory: str | Path) -> int | None:
+    """Finished epochs of the latest checkpoint in ``directory``, None where there is none."""
+    pointer = Path(directory) / _POINTER
+    if not pointer.is_file():
+        return None
+    name = pointer.read_text().strip()
+    if not (name.startswith(_PREFIX) and name[len(_PREFIX) :].isdigit()):
+        raise ValueError(f"{pointer} names {name!r}, which is not an epoch's checkpoint ({_PREFIX}<epoch>)")
+    epoch = int(name[len(_PREFIX) :])
+    return (
+        epoch if checkpoint_path(directory, epoch).is_file() else max(saved_epochs(directory), default=None)
+    )
+
+
+def saved_epochs(directory: str | Path) -> list[int]:
+    """Epochs whose checkpoints lie in ``directory``, ascending."""
+    suffixes = (path.name[len(_PREFIX) :] for path in Path(directory).glob(f"{_PREFIX}*"))
+    return sorted(int(suffix) for suffix in suffixes if suffix.isdigit())
+
+
+def find_checkpoint(directory: str | Path, epoch: int | None = None) -> Path:
+    """The file to load: that of ``epoch``, or by default the best epoch's, or else the latest one's."""
+    best = checkpoint_path(directory)
+    return (
+        best
+        if epoch is None and best.is_file()
+        else checkpoint_path(directory, epoch or latest_epoch(directory))
+    )
+
+
+def prune_checkpoints(directory: str | Path, keep: Callable[[int], bool]) -> None:
+    """Remove what a killed run left half-written, and all epochs but the latest and those that ``keep``
+    accepts.
+    """
+    for leftover in Path(directory).glob(f".model*{TEMPORARY}"):
+        leftover.unlink()
+    latest = latest_epoch(directory)
+    for epoch in saved_epochs(directory):
+        if epoch != latest and not keep(epoch):
+            checkpoint_path(directory, epoch).unlink()
+
+
+def load_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, Any]:
+    """Read a checkpoint of tensors and plain values; nothing in it is executed.
+
+    Raises FileNotFoundError (naming what is there instead) or RuntimeError for a file that is cut short or
+    foreign.
+    """
+    path = Path(path)
+    if not path.is_file():
+        there = ", ".join(sorted(p.name for p in path.parent.glob("model*"))) or "no checkpoint"
+        raise FileNotFoundError(f"no checkpoint at {path}; {path.parent} holds {there}")
+    try:
+        return torch.load(path, map_location=map_location, weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise RuntimeError(
+            f"{path} is no checkpoint, or holds more than the tensors and plain values we read: {error}"
+        ) from error
+    except (RuntimeError, EOFError, OSError) as error:
+        raise RuntimeError(
+            f"{path} ({path.stat().st_size:,} bytes) cannot be read, it is probably cut short: {error}; "
+            "remove it to go on from an earlier one that is kept, or from the beginning"
+        ) from error
+
+
+def rng_state() -> dict[str, Any]:
+    """States of Python's, NumPy's and torch's generators as tensors and numbers."""
+    version, keys, gauss = random.getstate()
+    numpy: Any = np.random.get_state(legacy=False)
+    return {
+        "python": {"version": version, "keys": torch.tensor(keys), "gauss": gauss},
+        "numpy": {
+            "keys": torch.tensor(numpy["state"]["key"].astype(np.int64)),
+            "position": int(numpy["state"]["pos"]),
+            "has_gauss": int(numpy["has_gauss"]),
+            "gauss": float(numpy["gauss"]),
+        },
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+    }
+
+
+def set_rng_state(state: dict[str, Any]) -> None:
+    """Restore what rng_state() gave; devices this machine lacks are left out."""
+    python, numpy = state["python"], state["numpy"]
+    random.setstate((python["version"], tuple(python["keys"].tolist()), python["gauss"]))
+    keys = numpy["keys"].cpu().numpy().astype(np.uint32)
+    np.random.set_state(("MT19937", keys, numpy["position"], numpy["has_gauss"], numpy["gauss"]))
+    torch.set_rng_state(state["torch"].cpu())
+    for device, cuda_state in enumerate(state["cuda"][: torch.cuda.device_count()]):
+        torch.cuda.set_rng_state(cuda_state.cpu(), device)

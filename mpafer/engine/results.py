@@ -1,0 +1,130 @@
+"""The results file of a run: everything a table, a comparison or a later analysis needs, in one JSON."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import platform
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mpafer.engine.files import atomic_file
+
+RESULTS, SCORES = "results.json", "scores.npz"
+_PACKAGES = (
+    "mpafer",
+    "torch",
+    "torchvision",
+    "numpy",
+    "scikit-learn",
+    "torchmetrics",
+    "yacs",
+    "openai-clip",
+    "pillow",
+)
+
+
+def package_version(name: str) -> str:
+    """The installed version of a distribution, "not installed" where it has none."""
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python, the system and the packages that can change a number."""
+    system = {"python": platform.python_version(), "platform": platform.platform()}
+    return system | {name: package_version(name) for name in _PACKAGES}
+
+
+def commit() -> str:
+    """The commit of the checkout this package runs from, "-dirty" where files differ; else the package's
+    version.
+    """
+    here = Path(__file__).resolve()
+
+    def git(*command: str) -> str:
+        run = subprocess.run(
+            ["git", "-C", str(here.parent), *command], capture_output=True, text=True, check=True
+        )
+        return run.stdout.strip()
+
+    try:
+        git(
+            "ls-files", "--error-unmatch", here.name
+        )  # installed inside someone else's checkout: not our commit
+        return git("describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
+    except (OSError, subprocess.CalledProcessError):
+        return f"mpafer {package_version('mpafer')}"
+
+
+def write_results(
+    directory: str | Path,
+    *,
+    trainer: str,
+    dataset: str,
+    split: str,
+    seed: int,
+    epochs: int,
+    engine: Mapping[str, str],
+    device: str,
+    config: Mapping[str, Any],
+    classnames: Sequence[str],
+    images: Sequence[str],
+    labels: Any,
+    scores: Any,
+    learnable_values: int = 0,
+    checkpoint_bytes: int = 0,
+    train_seconds: float = 0.0,
+    images_per_second: float = 0.0,
+    fewshot_images: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Write ``scores.npz`` and then ``results.json`` into ``directory``; a run is finished when the JSON
+    exists.
+
+    images: N paths, relative to the data root; labels [N]; scores [N, C] logits, C = len(classnames).
+    engine: {"name", "version"}. Returns what the JSON holds. Raises ValueError where lengths or scores are
+    unusable.
+    """
+    from mpafer.engine.metrics import classification_metrics  # scikit-learn is slow to import
+
+    scores = np.asarray(scores, dtype=np.float32)
+    labels = np.asarray(labels, dtype=np.int64)
+    if not len(images) == len(labels) == len(scores):
+        raise ValueError(
+            f"{len(images)} images, {len(labels)} labels and {len(scores)} rows of scores do not fit"
+        )
+    predictions = zip(images, labels.tolist(), scores.argmax(axis=1).tolist(), strict=True)
+    record = {
+        "trainer": trainer,
+        "dataset": dataset,
+        "split": split,
+        "seed": seed,
+        "epochs": epochs,
+        "engine": dict(engine),
+        "versions": versions(),
+        "commit": commit(),
+        "device": device,
+        "config": config,
+        "classnames": list(classnames),
+        "metrics": classification_metrics(labels, scores, classnames),
+        "num_images": len(images),
+        "predictions": [{"image": str(i), "label": label, "pred": pred} for i, label, pred in predictions],
+        "scores_file": SCORES,
+        "learnable_values": learnable_values,
+        "checkpoint_bytes": checkpoint_bytes,
+        "train_seconds": train_seconds,
+        "images_per_second": images_per_second,
+        "fewshot_images": [str(i) for i in fewshot_images],
+    }
+    text = json.dumps(record, indent=1, allow_nan=False, default=str)
+    with atomic_file(Path(directory) / SCORES) as file:
+        np.savez_compressed(file, scores=scores, labels=labels)
+    with atomic_file(Path(directory) / RESULTS) as file:
+        file.write(text.encode())
+    return record

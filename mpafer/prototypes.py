@@ -1,0 +1,86 @@
+"""Class prototypes of a data set, computed once and kept on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import random
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from mpafer.clip import Clip
+from mpafer.engine.builtin.data import read_image
+from mpafer.engine.files import atomic_file
+from mpafer.engine.predict import progress
+from mpafer.prompting.teachers import class_prototypes
+
+logger = logging.getLogger(__name__)
+Transform = Callable[[Image.Image], Tensor]
+
+
+class _Images(Dataset[tuple[Tensor, int]]):
+    def __init__(self, items: Sequence[Any], transform: Transform) -> None:
+        self.items, self.transform = items, transform
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        item = self.items[index]
+        return self.transform(read_image(item.impath)), item.label
+
+
+def cached_prototypes(
+    clip: Clip, items: Sequence[Any], transform: Transform, *, num_classes: int, batch_size: int, workers: int = 0
+) -> Tensor:
+    """Mean un-prompted global feature of each class's images, [C, D], not normalised.
+
+    Kept under ``$MPAFER_CACHE`` (``~/.cache/mpafer``) and a key that changes with the backbone's weights and precision,
+    the images (name, size in bytes, label) and the transform.
+
+    Args:
+        clip: frozen backbone.
+        items: training images, with ``impath`` and ``label``.
+        transform: image -> tensor, without augmentation; its ``repr`` must tell its settings, as torchvision's does.
+        num_classes: C.
+        batch_size: images at a time.
+        workers: processes that read images.
+    """
+    folder = Path(os.environ.get("MPAFER_CACHE", "~/.cache/mpafer")).expanduser() / "prototypes"
+    path = folder / f"{_key(clip, items, transform)}.safetensors"
+    if path.is_file():
+        logger.info("class prototypes read from %s", path)
+        return load_file(path)["prototypes"].to(clip.device)
+    loader = DataLoader(_Images(items, transform), batch_size, num_workers=workers, generator=torch.Generator())
+    prototypes = class_prototypes(clip, progress(loader, "prototypes"), num_classes)
+    folder.mkdir(parents=True, exist_ok=True)
+    with atomic_file(path) as file:
+        file.write(save({"prototypes": prototypes.cpu()}))
+    logger.info("class prototypes of %d images written to %s", len(items), path)
+    return prototypes
+
+
+def _key(clip: Clip, items: Sequence[Any], transform: Transform) -> str:
+    images = [(os.path.basename(item.impath), os.path.getsize(item.impath), item.label) for item in items]
+    parts = [clip.fingerprint, str(clip.dtype), repr(transform), images]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:24]
+
+
+def draw_per_class(items: Sequence[Any], shots: int, seed: int) -> list[Any]:
+    """``shots`` images of each class, fewer where a class has fewer, by seed; all of them with ``shots`` < 1."""
+    if shots < 1:
+        return list(items)
+    shuffled = random.Random(seed).sample(list(items), len(items))
+    kept: dict[int, list[Any]] = {}
+    for item in shuffled:
+        kept.setdefault(item.label, []).append(item)
+    return [item for label in sorted(kept) for item in kept[label][:shots]]

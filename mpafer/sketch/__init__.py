@@ -1,0 +1,27 @@
+"""SketchFER: faces drawn from facial action units, and the captions and pretraining of the tiny CLIP.
+
+    from mpafer.sketch import generate_dataset
+    folder = generate_dataset(Path("data"))
+"""
+
+from .generate import generate_dataset, is_complete
+from .identity import Identity, sample_identity
+from .render import Rendering, render
+from .style import Style, sample_style
+from .units import CLASSES, PROTOTYPES, UNITS, ActionUnits, sample_expression
+
+__all__ = [
+    "CLASSES",
+    "PROTOTYPES",
+    "UNITS",
+    "ActionUnits",
+    "Identity",
+    "Rendering",
+    "Style",
+    "generate_dataset",
+    "is_complete",
+    "render",
+    "sample_expression",
+    "sample_identity",
+    "sample_style",
+]

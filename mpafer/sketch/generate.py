@@ -1,0 +1,152 @@
+"""SketchFER on disk: drawn once, reproducibly, with the truth beside every image."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from filelock import FileLock
+from joblib import Parallel, delayed
+from PIL import Image
+from tqdm import tqdm
+
+from .identity import Identity, sample_identity
+from .render import render
+from .style import sample_style
+from .units import CLASS_COUNTS, CLASSES, confuse, sample_expression
+
+logger = logging.getLogger("mpafer.sketch")
+
+FOLDER = "sketchfer"
+VERSION = 1  # of the drawing: raise it whenever the same seed gives other images
+SPLITS = ("train", "test")
+LABEL_NOISE = 0.04
+IMAGES_PER_IDENTITY = 6
+CHUNK = 50
+# First entries of the seeds of numpy's generators, so that no two uses share a stream.
+STREAMS = {"train": 1, "test": 2, "labels": 3, "identity": 4}
+
+
+def generate_dataset(
+    root: Path | str, *, seed: int = 0, train: int = 2400, test: int = 3000, workers: int | None = None
+) -> Path:
+    """Draw SketchFER into `root/sketchfer` unless it is there; returns that folder.
+
+    Layout: `{train,test}/*.jpg` (100 x 100), `annotations.jsonl` (a line per image: file, split, label, true_class,
+    aus, identity, style, boxes) and `sketchfer.json` (version, seed, counts). The same seed gives the same bytes for
+    any number of workers. Safe when several processes start at once: one draws, the others wait.
+
+    Raises:
+        ValueError: the folder holds a complete set drawn with another seed or size.
+    """
+    root = Path(root)
+    root.mkdir(parents=True, exist_ok=True)
+    meta = {"version": VERSION, "seed": seed, "counts": {"train": train, "test": test}}
+    folder = root / FOLDER
+    with FileLock(root / f".{FOLDER}.lock"):
+        if is_complete(root):
+            found = json.loads((folder / "sketchfer.json").read_text())
+            if found != meta:
+                raise ValueError(f"{folder} holds {found}, not {meta}: choose another root or delete that folder")
+            return folder
+        if folder.exists():
+            logger.warning("%s is incomplete or of another version: drawing it again", folder)
+            shutil.rmtree(folder)
+        for leftover in root.glob(f".{FOLDER}-*"):
+            shutil.rmtree(leftover)
+        part = Path(tempfile.mkdtemp(prefix=f".{FOLDER}-", dir=root))
+        part.chmod(0o755)
+        draw_all(part, seed, {"train": train, "test": test}, workers or len(os.sched_getaffinity(0)))
+        (part / "sketchfer.json").write_text(json.dumps(meta, indent=1) + "\n")
+        part.rename(folder)
+    return folder
+
+
+def is_complete(root: Path | str) -> bool:
+    """Whether `root/sketchfer` holds every image of this version of SketchFER."""
+    folder = Path(root) / FOLDER
+    try:
+        meta = json.loads((folder / "sketchfer.json").read_text())
+        images = {split: sum(1 for _ in (folder / split).glob("*.jpg")) for split in SPLITS}
+        return bool(meta["version"] == VERSION and images == meta["counts"] and (folder / "annotations.jsonl").exists())
+    except (OSError, ValueError, KeyError):
+        return False
+
+
+def draw_all(folder: Path, seed: int, counts: dict[str, int], workers: int) -> None:
+    """Draw every split into `folder` and write the annotations, in order whatever the number of workers."""
+    jobs = []
+    for split, count in counts.items():
+        (folder / split).mkdir()
+        truths = class_list(seed, split, count)
+        for start in range(0, count, CHUNK):
+            jobs.append((split, start, truths[start : start + CHUNK]))
+    parallel = Parallel(n_jobs=workers, return_as="generator")
+    results: Iterator[list[dict]] = parallel(delayed(draw_chunk)(folder, seed, *job) for job in jobs)
+    with (
+        open(folder / "annotations.jsonl", "w") as lines,
+        tqdm(total=sum(counts.values()), desc="drawing SketchFER", unit="img") as bar,
+    ):
+        for records in results:
+            lines.writelines(json.dumps(record) + "\n" for record in records)
+            bar.update(len(records))
+
+
+def draw_chunk(folder: Path, seed: int, split: str, start: int, truths: list[str]) -> list[dict]:
+    """Draw images start, start + 1, ... of a split; returns their annotations."""
+    records = []
+    for index, truth in enumerate(truths, start):
+        jpeg, record = draw_image(seed, split, index, truth)
+        (folder / record["file"]).write_bytes(jpeg)
+        records.append(record)
+    return records
+
+
+def draw_image(seed: int, split: str, index: int, truth: str) -> tuple[bytes, dict]:
+    """Image `index` of a split as JPEG bytes, and its annotation: a function of its arguments alone."""
+    rng = np.random.default_rng([STREAMS[split], seed, index])
+    person = f"{split}{rng.integers(identity_count(split))}"
+    au, style = sample_expression(rng, truth), sample_style(rng, "sketchfer")
+    label = confuse(rng, truth, LABEL_NOISE)
+    face = render(au, identity(seed, person), style)
+    buffer = io.BytesIO()
+    Image.fromarray(face.image).save(buffer, "JPEG", quality=int(rng.integers(60, 96)))
+    return buffer.getvalue(), {
+        "file": f"{split}/{index:05d}.jpg",
+        "split": split,
+        "label": label,
+        "true_class": truth,
+        "aus": asdict(au),
+        "identity": person,
+        "style": asdict(style),
+        "boxes": face.boxes,
+    }
+
+
+def identity_count(split: str) -> int:
+    return {"train": 2400, "test": 3000}[split] // IMAGES_PER_IDENTITY
+
+
+@cache
+def identity(seed: int, person: str) -> Identity:
+    """The person called 'train17' or 'test3': other people in each split."""
+    split = person.rstrip("0123456789")
+    return sample_identity(np.random.default_rng([STREAMS["identity"], seed, STREAMS[split], int(person[len(split) :])]))
+
+
+def class_list(seed: int, split: str, count: int) -> list[str]:
+    """`count` shuffled class names in RAF-DB's proportions, rounded by largest remainder."""
+    shares = np.array(CLASS_COUNTS) / sum(CLASS_COUNTS) * count
+    whole = np.floor(shares).astype(int)
+    whole[np.argsort(whole - shares, kind="stable")[: count - whole.sum()]] += 1
+    names = np.repeat(CLASSES, whole)
+    return [str(n) for n in np.random.default_rng([STREAMS["labels"], seed, STREAMS[split]]).permutation(names)]

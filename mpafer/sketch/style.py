@@ -1,0 +1,135 @@
+"""How a face is shown: medium, pose, light and damage, drawn from families that differ on purpose.
+
+`easy`, `natural` and `wild` are the tiny CLIP's pretraining: painted faces in natural colours. `sketchfer` is the data
+set: mostly ink, pencil, comic and inverted drawings with more pose and damage, so that a frozen backbone meets a shift.
+"""
+
+from __future__ import annotations
+
+import colorsys
+from dataclasses import dataclass
+
+import numpy as np
+
+from .identity import HAIRS, IRISES, LIPS, SKINS, Identity
+from .pen import Palette
+
+FAMILIES = ("easy", "natural", "wild", "sketchfer")
+MEDIA = ("paint", "ink", "pencil", "comic", "night")
+COVERS = ("none", "hand", "bar", "strands")
+SCENES = ("plain", "window", "trees", "stripes", "crowd")
+
+
+@dataclass(frozen=True)
+class Style:
+    """One way to show a face. Angles in degrees, offsets in percent of the image's width."""
+
+    family: str = "easy"
+    medium: str = "paint"
+    roll: float = 0.0
+    yaw: float = 0.0  # [-1, 1]: features slide sideways over the head
+    pitch: float = 0.0  # [-1, 1]: and up or down
+    scale: float = 1.15
+    dx: float = 0.0
+    dy: float = 0.0
+    mirror: bool = False
+    scene: str = "plain"
+    paper: str = "#c9d3d8"  # background, or the sheet that is drawn on
+    ink: str = "#40525c"
+    hue: float = 0.0
+    width: float = 1.0
+    light_angle: float = 0.0
+    light: float = 0.0  # [0, 1] from even to one side in the dark
+    exposure: float = 1.0
+    contrast: float = 1.0
+    grey: bool = False
+    blur: float = 0.0  # sd in pixels of a 100-pixel image
+    pixel: int = 1  # side of a mosaic's tiles, in pixels
+    noise: float = 0.0  # sd, of 255
+    cover: str = "none"
+    cover_x: float = 50.0
+    cover_y: float = 60.0
+    cover_size: float = 10.0
+    seed: int = 0  # of the noise
+
+
+def sample_style(rng: np.random.Generator, family: str) -> Style:
+    """A random style of a family; the damage grows from `easy` to `sketchfer`."""
+    harm = {"easy": 0.15, "natural": 0.45, "wild": 1.0, "sketchfer": 1.0}[family]
+    foreign = family == "sketchfer"
+    pose = harm * (1.25 if foreign else 1.0)
+
+    def happens(p: float) -> bool:
+        return bool(rng.random() < p * harm)
+
+    media, odds = (MEDIA, [0.16, 0.24, 0.2, 0.24, 0.16]) if foreign else (("paint",), [1.0])
+    light_paper, hue = rng.uniform(0.55, 0.97), rng.random()
+    return Style(
+        family=family,
+        medium=str(rng.choice(media, p=odds)),
+        roll=float(rng.normal(0, 7 * pose)),
+        yaw=float(np.clip(rng.normal(0, 0.55 * pose), -1, 1)),
+        pitch=float(np.clip(rng.normal(0, 0.45 * pose), -1, 1)),
+        scale=float(rng.normal(1.17, 0.06 * pose)),
+        dx=float(rng.normal(0, 2.2 * pose)),
+        dy=float(rng.normal(0, 2.2 * pose)),
+        mirror=bool(rng.random() < 0.5),
+        scene=str(rng.choice(SCENES)) if happens(0.9) else "plain",
+        paper=hsv(hue, rng.uniform(0, 0.3), light_paper),
+        ink=hsv(rng.random(), rng.uniform(0.1, 0.8), rng.uniform(0.08, 0.45)),
+        hue=float(rng.random()),
+        width=float(rng.uniform(1 - 0.3 * harm, 1 + 0.5 * harm)),
+        light_angle=float(rng.uniform(0, 360)),
+        light=float(rng.uniform(0, 0.65)) if happens(0.5) else 0.0,
+        exposure=float(np.exp(rng.normal(0.03, 0.16 * harm))),
+        contrast=float(np.exp(rng.normal(0, 0.2 * harm))),
+        grey=happens(0.25),
+        blur=float(rng.uniform(0.3, 1.4)) if happens(0.45) else 0.0,
+        pixel=int(rng.integers(2, 4)) if foreign and happens(0.15) else 1,
+        noise=float(rng.uniform(3, 22)) if happens(0.5) else 2.0,
+        cover=str(rng.choice(COVERS[1:])) if happens(0.22) else "none",
+        cover_x=float(rng.uniform(25, 75)),
+        cover_y=float(rng.uniform(25, 90)),
+        cover_size=float(rng.uniform(6, 11)),
+        seed=int(rng.integers(2**31)),
+    )
+
+
+def palette_of(style: Style, who: Identity) -> Palette:
+    """The colours of `who` in a medium."""
+    paper, ink, width = style.paper, style.ink, style.width
+    if style.medium == "paint":
+        shade, line = mix(who.skin, "#3a1408", 0.42), mix(who.skin, "#200a05", 0.78)
+        return Palette(who.skin, shade, line, who.hair, who.iris, mix(who.lip, who.skin, 0.15), width=width)
+    if style.medium == "ink":
+        hair = mix(ink, paper, HAIRS.index(who.hair) / len(HAIRS))
+        return Palette(paper, ink, ink, hair, mix(ink, paper, 0.3), mix(ink, paper, 0.7), paper, ink,
+                       mix(paper, "#4aa3df", 0.45), 1.15 * width)  # fmt: skip
+    if style.medium == "pencil":
+        soft, paper = mix(ink, "#505050", 0.6), mix(paper, "#c8c4ba", 0.4)
+        hair = mix(soft, paper, 0.2 + 0.6 * HAIRS.index(who.hair) / len(HAIRS))
+        return Palette(mix(paper, soft, 0.08), mix(soft, paper, 0.15), soft, hair, mix(soft, paper, 0.2),
+                       mix(soft, paper, 0.55), paper, mix(soft, "#202020", 0.4), mix(paper, "#ffffff", 0.7), 0.9 * width)  # fmt: skip
+    if style.medium == "comic":
+        hue = style.hue
+        skin = hsv(hue, 0.55, 0.95 - 0.5 * SKINS.index(who.skin) / len(SKINS))
+        hair = hsv(hue + 0.3 + 0.4 * HAIRS.index(who.hair) / len(HAIRS), 0.85, 0.7)
+        lip = hsv(hue + 0.1 * LIPS.index(who.lip), 0.85, 0.55)
+        return Palette(skin, mix(skin, "#101010", 0.5), "#101010", hair, hsv(hue + 0.5, 0.7, 0.4), lip, "#ffffe8",
+                       "#101010", "#e8ffff", 1.4 * width)  # fmt: skip
+    dark, glow = mix(ink, "#05060c", 0.5), hsv(style.hue, 0.35, 0.95)  # night
+    hair = mix(dark, glow, 0.15 + 0.5 * HAIRS.index(who.hair) / len(HAIRS))
+    iris = mix(glow, dark, 0.2 + 0.1 * IRISES.index(who.iris))
+    return Palette(mix(dark, glow, 0.1), mix(glow, dark, 0.25), glow, hair, iris, mix(dark, glow, 0.45), dark,
+                   mix(glow, "#ffffff", 0.3), "#ffffff", width)  # fmt: skip
+
+
+def hsv(hue: float, saturation: float, value: float) -> str:
+    """A colour as '#rrggbb'; hue wraps around at 1."""
+    return "#" + "".join(f"{round(255 * c):02x}" for c in colorsys.hsv_to_rgb(hue % 1, saturation, value))
+
+
+def mix(a: str, b: str, share: float) -> str:
+    """The colour `share` of the way from a to b."""
+    pairs = ((int(a[i : i + 2], 16), int(b[i : i + 2], 16)) for i in (1, 3, 5))
+    return "#" + "".join(f"{round(p + (q - p) * share):02x}" for p, q in pairs)

@@ -1,0 +1,70 @@
+# Shared by the scripts: `source` it. One experiment = one trainer, data set, config and number of shots, over seeds.
+#
+# From the environment:
+#   DATA    folder of the data sets          (./data)
+#   OUT     folder of the results            (output)
+#   SEEDS   "1 2 3"
+#   TAG     more to tell this run's folder from others by, for what the command line does not show
+#   PYTHON  the interpreter                  (python)
+
+REPO=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+DATA=${DATA:-./data}
+OUT=${OUT:-output}
+SEEDS=${SEEDS:-1 2 3}
+PYTHON=${PYTHON:-python}
+
+fail() {
+    echo "error: $*" >&2
+    exit 2
+}
+
+# names FOLDER: the YAML files in a folder, without their ending, on one line
+names() {
+    local file
+    for file in "$1"/*.yaml; do
+        [ -e "$file" ] && basename "$file" .yaml
+    done | tr '\n' ' '
+}
+
+# slug KEY VALUE ...: the options as a part of a folder's name. `TRAINER.<METHOD>.` is dropped; whatever cannot stand in
+# a name, or is too long, is replaced and told apart by a checksum.
+slug() {
+    local raw="" clean
+    while [ $# -gt 0 ]; do
+        raw+="_$(sed -E 's/^TRAINER\.[A-Z0-9]+\.//' <<<"$1")=$2"
+        shift 2
+    done
+    clean=$(printf '%s' "$raw" | tr -c 'A-Za-z0-9._=+-' '-')
+    if [ "$clean" != "$raw" ] || [ ${#clean} -gt 120 ]; then
+        clean="${clean:0:100}_$(printf '%s' "$raw" | cksum | cut -d' ' -f1)"
+    fi
+    echo "$clean"
+}
+
+# run_seeds TRAINER DATASET CFG SHOTS [KEY VALUE ...]: train and test once per seed. Sets RUN_DIR, the seeds' parent.
+run_seeds() {
+    local trainer=$1 dataset=$2 cfg=$3 shots=$4 seed dir
+    shift 4
+    local data_yaml="$REPO/configs/datasets/$dataset.yaml" cfg_yaml="$REPO/configs/trainers/$trainer/$cfg.yaml"
+    [ -f "$data_yaml" ] || fail "unknown data set '$dataset'; known: $(names "$REPO/configs/datasets")"
+    [ -f "$cfg_yaml" ] || fail "unknown config '$cfg' of $trainer; known: $(names "$REPO/configs/trainers/$trainer")"
+    [[ $shots =~ ^(-1|[1-9][0-9]*)$ ]] || fail "SHOTS is a number of images per class, or -1 for all, not '$shots'"
+    [ $(($# % 2)) -eq 0 ] || fail "options come as KEY VALUE pairs; '${!#}' is left over"
+
+    local images="${shots}shots" flags=()
+    [ "$shots" = -1 ] && images=all
+    [ "$trainer" = ZeroshotCLIP ] && flags=(--eval-only)  # nothing to train
+    RUN_DIR="$OUT/$dataset/$trainer/${cfg}_$images$(slug "$@")${TAG:+_$TAG}"
+    for seed in $SEEDS; do
+        dir="$RUN_DIR/seed$seed"
+        if [ -f "$dir/results.json" ]; then
+            echo "finished already, skipped: $dir"
+            continue
+        fi
+        if compgen -G "$dir/*/model.pth.tar-*" >/dev/null; then echo "resumed: $dir"; else echo "started: $dir"; fi
+        "$PYTHON" "$REPO/train.py" --root "$DATA" --seed "$seed" --trainer "$trainer" \
+            --dataset-config-file "$data_yaml" --config-file "$cfg_yaml" --output-dir "$dir" \
+            ${flags[@]+"${flags[@]}"} DATASET.NUM_SHOTS "$shots" "$@" || exit
+        [ -f "$dir/results.json" ] || fail "the run ended without $dir/results.json"
+    done
+}

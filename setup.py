@@ -1,0 +1,53 @@
+"""Installs trainers/, datasets/ and configs/ as mpafer.trainers, mpafer.datasets and mpafer.configs.
+
+No top-level `trainers`, `datasets`, `configs` or `clip` is installed: those names belong to other projects.
+"""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+FOLDERS = ("trainers", "datasets", "configs")
+
+setup(
+    name="mpafer",
+    version="0.1.0",
+    description="Multimodal prompt alignment for facial expression recognition with a frozen CLIP",
+    long_description=Path("README.md").read_text("utf-8") if Path("README.md").exists() else "",
+    long_description_content_type="text/markdown",
+    license="MIT",
+    python_requires=">=3.10",
+    packages=[
+        *find_packages(include=["mpafer", "mpafer.*"]),
+        *(f"mpafer.{folder}" for folder in FOLDERS),
+    ],
+    package_dir={f"mpafer.{folder}": folder for folder in FOLDERS},
+    package_data={
+        "mpafer.clip": ["assets/*.safetensors"],
+        "mpafer.datasets": ["*.yaml"],
+        "mpafer.configs": ["**/*.yaml"],
+    },
+    install_requires=[
+        "filelock",
+        "gdown",
+        "joblib",
+        "numpy",
+        "openai-clip",
+        "packaging",
+        "pillow",
+        "pyyaml",
+        "resvg-py",
+        "safetensors",
+        "scikit-learn",
+        "tabulate",
+        "tensorboard",
+        "torch",
+        "torchmetrics",
+        "torchvision",
+        "tqdm",
+        "yacs",
+    ],
+    extras_require={
+        "dev": ["mypy", "pre-commit", "pytest", "ruff", "types-PyYAML", "types-tabulate", "types-tqdm"],
+    },
+)

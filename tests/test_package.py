@@ -1,0 +1,87 @@
+"""What gets installed: everything under `mpafer`, nothing beside it."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import zipfile
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from packaging.version import Version
+
+FOLDERS = ("mpafer", "trainers", "datasets", "configs")
+IMPORTS = "import mpafer.configs, mpafer.datasets, mpafer.trainers, mpafer.clip, mpafer.engine, mpafer.sketch"
+
+
+def run(*command: str | Path, cwd: Path) -> str:
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory) -> zipfile.ZipFile:
+    """A wheel built from a copy, so that no build folder is left in the checkout."""
+    repo, copy = Path(__file__).parent.parent, tmp_path_factory.mktemp("source")
+    for name in FOLDERS:
+        shutil.copytree(repo / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("setup.py", "pyproject.toml", "LICENSE"):
+        shutil.copy(repo / name, copy)
+    # setuptools builds wheels by itself since 70.1; with an older one or none, pip fetches it for this build
+    recent = find_spec("setuptools") and Version(version("setuptools")) >= Version("70.1")
+    offline = ["--no-build-isolation", "--no-index"] if recent else []
+    run(sys.executable, "-m", "pip", "wheel", ".", "--no-deps", "--wheel-dir", "wheels", *offline, cwd=copy)
+    (file,) = (copy / "wheels").glob("mpafer-*.whl")
+    return zipfile.ZipFile(file)
+
+
+def test_only_one_top_level_name(wheel):
+    tops = {name.split("/")[0] for name in wheel.namelist()}
+    assert {top for top in tops if not top.endswith(".dist-info")} == {"mpafer"}
+
+
+def test_wheel_holds_every_file_of_the_package(wheel, repo):
+    """Forgotten data files are the usual fault of a wheel."""
+    expected = set()
+    for folder in FOLDERS:
+        for file in (repo / folder).rglob("*"):
+            if file.suffix in (".py", ".yaml", ".safetensors"):
+                inside = file.relative_to(repo).as_posix()
+                expected.add(inside if folder == "mpafer" else f"mpafer/{inside}")
+    names = set(wheel.namelist())
+    assert expected <= names, sorted(expected - names)
+    assert any(name.endswith("descriptions.yaml") for name in expected), (
+        "the control: data files were looked for"
+    )
+
+
+def test_wheel_imports_without_the_checkout(wheel, tmp_path):
+    wheel.extractall(tmp_path)
+    code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); {IMPORTS}; print(mpafer.trainers.__file__)"
+    assert run(sys.executable, "-c", code, cwd=tmp_path).strip().startswith(str(tmp_path))
+
+
+@pytest.mark.parametrize("place", ["elsewhere", "checkout"])
+def test_installed_names(repo, tmp_path, place):
+    """In the tests' own environment: often an editable install, where finder and current folder mix."""
+    cwd = tmp_path if place == "elsewhere" else repo
+    code = f"{IMPORTS}; print(mpafer.datasets.__name__, mpafer.trainers.__name__)"
+    assert run(sys.executable, "-c", code, cwd=cwd).split() == ["mpafer.datasets", "mpafer.trainers"]
+
+
+def test_nothing_of_ours_answers_to_foreign_names(repo, tmp_path):
+    code = "import importlib.util as u; print(*(getattr(u.find_spec(n), 'origin', '') for n in names))"
+    names = ("trainers", "datasets", "configs", "clip")
+    origins = run(sys.executable, "-c", f"names = {names}; {code}", cwd=tmp_path)
+    assert str(repo) not in origins
+    inside = run(sys.executable, "-c", f"names = {names}; {code}", cwd=repo)
+    assert str(repo) in inside, "the control: with the checkout as current folder the name is found"
+
+
+def test_reports_do_not_wait_for_torch(tmp_path):
+    code = "import sys, mpafer.report; print('torch' in sys.modules)"
+    assert run(sys.executable, "-c", code, cwd=tmp_path).strip() == "False"
