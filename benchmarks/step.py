@@ -94,7 +94,9 @@ def main() -> None:
     for name, times in seconds.items():
         ratios = [mine / base for mine, base in zip(times, seconds[reference], strict=True)]
         spread = f"{statistics.median(ratios):.2f} ({min(ratios):.2f} - {max(ratios):.2f})"
-        rows.append([name, statistics.median(times), min(times), max(times), args.batch / statistics.median(times), spread])
+        rows.append(
+            [name, statistics.median(times), min(times), max(times), args.batch / statistics.median(times), spread]
+        )
     print(f"{args.size}, batch {args.batch}, {device}, {torch.get_num_threads()} threads, torch {torch.__version__}")
     print(tabulate(rows, ["call", "s median", "min", "max", "images/s", f"time / {reference}"], floatfmt=".3f"))
     if args.json:

@@ -29,7 +29,11 @@ class Options:
 
     def __post_init__(self) -> None:
         for entry in fields(self):
-            value, choices, least = getattr(self, entry.name), entry.metadata.get("choices"), entry.metadata.get("least")
+            value, choices, least = (
+                getattr(self, entry.name),
+                entry.metadata.get("choices"),
+                entry.metadata.get("least"),
+            )
             if choices and value not in choices:
                 raise ValueError(f"{entry.name.upper()} is {value!r}; choose one of {', '.join(map(str, choices))}")
             if least is not None and value < least:

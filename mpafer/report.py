@@ -72,9 +72,7 @@ def as_text(rows: Sequence[Row]) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m mpafer.report", description=(__doc__ or "").split("\n")[0]
-    )
+    parser = argparse.ArgumentParser(prog="python -m mpafer.report", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("folders", nargs="+", metavar="DIR", help="searched for results.json, however deep")
     parser.add_argument("--csv", metavar="F", help="write the rows, unrounded, as CSV")
     parser.add_argument("--json", metavar="F", help="write the rows, unrounded, as JSON")

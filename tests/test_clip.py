@@ -143,9 +143,7 @@ def test_bad_files_are_named(tmp_path: Path) -> None:
         load_clip("RN50")
 
 
-def test_without_network_the_error_says_what_to_put_where(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_network_the_error_says_what_to_put_where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def no_network(url: str, root: str) -> str:
         raise OSError("no network")
 

@@ -69,17 +69,18 @@ def test_wheel_imports_without_the_checkout(wheel, tmp_path):
 def test_installed_names(repo, tmp_path, place):
     """In the tests' own environment: often an editable install, where finder and current folder mix."""
     cwd = tmp_path if place == "elsewhere" else repo
-    code = f"{IMPORTS}; print(mpafer.datasets.__name__, mpafer.trainers.__name__)"
-    assert run(sys.executable, "-c", code, cwd=cwd).split() == ["mpafer.datasets", "mpafer.trainers"]
+    code = f"import importlib.util as u; print(*(u.find_spec(f'mpafer.{{n}}').origin for n in {FOLDERS[1:]}))"
+    for name, origin in zip(FOLDERS[1:], run(sys.executable, "-c", code, cwd=cwd).split(), strict=True):
+        assert origin.endswith(f"/{name}/__init__.py")
 
 
 def test_nothing_of_ours_answers_to_foreign_names(repo, tmp_path):
     code = "import importlib.util as u; print(*(getattr(u.find_spec(n), 'origin', '') for n in names))"
-    names = ("trainers", "datasets", "configs", "clip")
-    origins = run(sys.executable, "-c", f"names = {names}; {code}", cwd=tmp_path)
-    assert str(repo) not in origins
-    inside = run(sys.executable, "-c", f"names = {names}; {code}", cwd=repo)
-    assert str(repo) in inside, "the control: with the checkout as current folder the name is found"
+    ours = [f"{repo}/{name}/__init__.py" for name in FOLDERS[1:]]
+    origins = run(sys.executable, "-c", f"names = {FOLDERS[1:]}; {code}", cwd=tmp_path).split()
+    assert not set(ours) & set(origins)
+    inside = run(sys.executable, "-c", f"names = {FOLDERS[1:]}; {code}", cwd=repo).split()
+    assert inside == ours, "the control: with the checkout as current folder they are found"
 
 
 def test_reports_do_not_wait_for_torch(tmp_path):

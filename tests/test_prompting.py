@@ -49,7 +49,9 @@ def test_distances_are_their_equations(soft_hard: tuple[torch.Tensor, torch.Tens
     cos = sum(1 - cosine(p, q) for p, q in zip(a, b, strict=True)) / 5
     assert l1_distance(*soft_hard).item() == pytest.approx(l1, rel=1e-5)
     assert cosine_distance(*soft_hard).item() == pytest.approx(cos, rel=1e-5)
-    assert (soft_hard[0] - soft_hard[1]).abs().sum(-1).mean().item() != pytest.approx(l1, rel=1e-2)  # not on unit vectors
+    assert (soft_hard[0] - soft_hard[1]).abs().sum(-1).mean().item() != pytest.approx(
+        l1, rel=1e-2
+    )  # not on unit vectors
 
 
 def test_sparse_local_similarity_picks_patches_per_class() -> None:
@@ -131,7 +133,7 @@ def test_hard_prompts_of_three_granularities() -> None:
     assert third[0].startswith(hard_prompts(["anger"], table, 2)[0]) and third[0].endswith("Furrowed eyebrows.")
     with pytest.raises(ValueError, match=r"no description for \['joy'\]"):
         hard_prompts(["joy"], table, 3)
-    with pytest.raises(ValueError, match="class 'anger'.*longer than CLIP's 77"):
+    with pytest.raises(ValueError, match=r"class 'anger'.*longer than CLIP's 77"):
         hard_prompt_features(random_clip(), ["anger"], ["word " * 80])
 
 

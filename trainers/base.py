@@ -1,6 +1,6 @@
 """What every method shares: building, freezing, precision, stepping, saving, loading, results - once.
 
-A method's file adds its options (a dataclass that is its config node), its model, and whatever it needs before training.
+A method's file adds its options (a dataclass that is its config node), its model, and what it needs before training.
 The loop is the built-in engine's under both hosts: real Dassl's schedules and checkpoints fail on current torch.
 """
 
@@ -24,6 +24,7 @@ from mpafer.engine.schedule import build_lr_scheduler
 from mpafer.options import Options
 from mpafer.prompting.model import PromptedClip
 from mpafer.prompting.precision import needs_scaler
+from mpafer.prototypes import cached_prototypes, draw_per_class
 
 METHODS: dict[str, type[PromptTrainer]] = {}
 
@@ -69,6 +70,16 @@ class PromptTrainer(TrainerX):
         scaled = needs_scaler(self.options.prec, self.device)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=scaled)
         self.parallel = distributed.wrap(self.model, broadcast_buffers=False)
+
+    def class_prototypes(self, shots: int = -1) -> Tensor:
+        """Mean un-prompted feature of each class's training images, ``shots`` of them or all: [C, D]."""
+        prototypes = torch.empty(0)
+        if distributed.is_main():
+            items = draw_per_class(self.dm.dataset.train_x, shots, self.seed)
+            transform = self.test_loader.dataset.transforms[0]
+            loading = {"batch_size": self.cfg.DATALOADER.TEST.BATCH_SIZE, "workers": self.cfg.DATALOADER.NUM_WORKERS}
+            prototypes = cached_prototypes(self.model.clip, items, transform, num_classes=self.num_classes, **loading)
+        return distributed.from_main(prototypes.cpu()).to(self.device)
 
     def parse_batch_train(self, batch: dict[str, Any]) -> tuple[Tensor, Tensor]:
         return batch["img"].to(self.device), batch["label"].to(self.device)
@@ -119,6 +130,7 @@ class PromptTrainer(TrainerX):
 
     def write_results(self) -> None:
         cfg, predictions = self.cfg, self.predictions
+        assert predictions is not None  # test() has just made them
         folder = os.path.join(self.output_dir, "prompts")
         last = latest_epoch(folder)
         trained = (last or 0) * len(self.train_loader_x) * cfg.DATALOADER.TRAIN_X.BATCH_SIZE

@@ -1,7 +1,6 @@
 """MPA-FER: Multimodal Prompt Alignment for Facial Expression Recognition. ICCV 2025, arXiv 2506.21017.
 
-No official code is public; the equations are the paper's and its supplementary's. What neither states is an option,
-listed with our reason in the README ("Choices the paper leaves open").
+No official code is public. What paper and supplement leave open is an option; the README says why ours is as it is.
 """
 
 from __future__ import annotations
@@ -14,7 +13,6 @@ from torch import Tensor
 
 from mpafer.clip import Clip
 from mpafer.datasets.labels import load_descriptions
-from mpafer.engine import distributed
 from mpafer.options import Options, option
 from mpafer.prompting.losses import DISTANCES, contrastive_alignment
 from mpafer.prompting.model import Output, PromptedClip
@@ -23,7 +21,6 @@ from mpafer.prompting.similarity import ALIGNMENTS
 from mpafer.prompting.teachers import GRANULARITIES, hard_prompt_features, hard_prompts
 from mpafer.prompting.text import ContextPrompts, pool_tokens
 from mpafer.prompting.visual import DeepVisualPrompts
-from mpafer.prototypes import cached_prototypes, draw_per_class
 from mpafer.trainers.base import PromptTrainer, register
 
 
@@ -39,7 +36,7 @@ class MPAFEROptions(Options):
     hard_prompt: int = option(3, choices=tuple(GRANULARITIES))
     alignment: str = option("global_local", choices=ALIGNMENTS)
     top_k: int = option(16, least=1)
-    tau: float = 0.07  # temperature of both contrastive losses
+    tau: float = option(0.07, least=1e-3)  # temperature of both contrastive losses
     prompt_loss: str = option("contrastive", choices=("contrastive", *DISTANCES, "none"))
     token_loss: bool = True
     prototype_loss: str = option("cosine", choices=(*DISTANCES, "none"))
@@ -54,6 +51,10 @@ class MPAFERModel(PromptedClip):
 
     The arguments are those of `mpafer.build_model`.
     """
+
+    hard_tokens: Tensor
+    hard_text: Tensor
+    prototypes: Tensor | None
 
     def __init__(
         self,
@@ -86,7 +87,7 @@ class MPAFERModel(PromptedClip):
         """``L = L_vt + beta (L_ta + L_pa) + gamma L_v``, each term already weighted."""
         options, losses = self.options, super().losses(out, labels)
         if options.token_loss:
-            soft = pool_tokens(out.embeddings, self.prompts["text"].eot)
+            soft = pool_tokens(out.embeddings, out.eot)
             losses["token_loss"] = options.beta * contrastive_alignment(soft, self.hard_tokens, options.tau)
         if options.prompt_loss == "contrastive":
             losses["prompt_loss"] = options.beta * contrastive_alignment(out.text, self.hard_text, options.tau)
@@ -112,14 +113,5 @@ class MPAFER(PromptTrainer):
 
     def before_train(self) -> None:
         if self.options.prototype_loss != "none":
-            prototypes = self.class_prototypes().cpu() if distributed.is_main() else None
-            self.model.prototypes = distributed.from_main(prototypes).to(self.device)
+            self.model.prototypes = self.class_prototypes(self.options.prototype_shots)
         super().before_train()
-
-    def class_prototypes(self) -> Tensor:
-        items = draw_per_class(self.dm.dataset.train_x, self.options.prototype_shots, self.seed)
-        loading = self.cfg.DATALOADER
-        return cached_prototypes(
-            self.model.clip, items, self.test_loader.dataset.transforms[0], num_classes=self.num_classes,
-            batch_size=loading.TEST.BATCH_SIZE, workers=loading.NUM_WORKERS,
-        )  # fmt: skip

@@ -29,6 +29,8 @@ class Clip(nn.Module):
             seen few words, and an unknown one would give confident nonsense: it is an error.
     """
 
+    known_tokens: Tensor | None
+
     def __init__(self, visual: VisionTower, text: TextTower, known_tokens: Tensor | None = None) -> None:
         super().__init__()
         self.visual, self.text = visual, text
@@ -85,7 +87,7 @@ class Clip(nn.Module):
 
     @property
     def fingerprint(self) -> str:
-        """Short hash of all weights (as loaded, before any cast); keys caches and ties checkpoints to their backbone."""
+        """Short hash of all weights as loaded, before any cast; keys caches, ties checkpoints to their backbone."""
         if not self._fingerprint:
             digest = hashlib.sha256()
             for key, value in sorted(self.openai_state_dict().items()):

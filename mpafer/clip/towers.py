@@ -52,9 +52,7 @@ class Attention(nn.Module):
             both = F.linear(extra, self.in_proj_weight[width:], self.in_proj_bias[width:])
             extra_key, extra_value = both.expand(len(x), -1, -1).chunk(2, dim=-1)
             key, value = torch.cat([key, extra_key], dim=1), torch.cat([value, extra_value], dim=1)
-        out = F.scaled_dot_product_attention(
-            self._heads(query), self._heads(key), self._heads(value), is_causal=causal
-        )
+        out = F.scaled_dot_product_attention(self._heads(query), self._heads(key), self._heads(value), is_causal=causal)
         return self.out_proj(out.transpose(-3, -2).flatten(-2))
 
 

@@ -19,7 +19,9 @@ CACHE = Path("~/.cache/clip").expanduser()  # where OpenAI's package keeps them 
 TINY = resources.files("mpafer.clip") / "assets" / "tiny.safetensors"
 
 
-def load_clip(name: str = "ViT-B/16", *, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32) -> Clip:
+def load_clip(
+    name: str = "ViT-B/16", *, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32
+) -> Clip:
     """Load a frozen CLIP.
 
     Args:

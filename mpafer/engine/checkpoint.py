@@ -58,9 +58,7 @@ def latest_epoch(directory: str | Path) -> int | None:
     if not (name.startswith(_PREFIX) and name[len(_PREFIX) :].isdigit()):
         raise ValueError(f"{pointer} names {name!r}, which is not an epoch's checkpoint ({_PREFIX}<epoch>)")
     epoch = int(name[len(_PREFIX) :])
-    return (
-        epoch if checkpoint_path(directory, epoch).is_file() else max(saved_epochs(directory), default=None)
-    )
+    return epoch if checkpoint_path(directory, epoch).is_file() else max(saved_epochs(directory), default=None)
 
 
 def saved_epochs(directory: str | Path) -> list[int]:
@@ -72,18 +70,12 @@ def saved_epochs(directory: str | Path) -> list[int]:
 def find_checkpoint(directory: str | Path, epoch: int | None = None) -> Path:
     """The file to load: that of ``epoch``, or by default the best epoch's, or else the latest one's."""
     best = checkpoint_path(directory)
-    return (
-        best
-        if epoch is None and best.is_file()
-        else checkpoint_path(directory, epoch or latest_epoch(directory))
-    )
+    return best if epoch is None and best.is_file() else checkpoint_path(directory, epoch or latest_epoch(directory))
 
 
 def prune_checkpoints(directory: str | Path, keep: Callable[[int], bool]) -> None:
-    """Remove what a killed run left half-written, and all epochs but the latest and those that ``keep``
-    accepts.
-    """
-    for leftover in Path(directory).glob(f".model*{TEMPORARY}"):
+    """Remove half-written files, and all epochs but the latest and those that ``keep`` accepts."""
+    for leftover in Path(directory).glob(f".*{TEMPORARY}"):
         leftover.unlink()
     latest = latest_epoch(directory)
     for epoch in saved_epochs(directory):

@@ -22,9 +22,7 @@ def init(use_cuda: bool = True) -> None:
         return
     missing = [key for key in ("RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT") if key not in os.environ]
     if missing:
-        raise RuntimeError(
-            f"WORLD_SIZE > 1, but {', '.join(missing)} is not set; start distributed runs with torchrun"
-        )
+        raise RuntimeError(f"WORLD_SIZE > 1, but {', '.join(missing)} is not set; start distributed runs with torchrun")
     cuda = use_cuda and torch.cuda.is_available()
     if cuda:
         local, count = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()

@@ -119,7 +119,5 @@ def __getattr__(name: str) -> Any:
 
 ENGINE = _choose(os.environ.get("MPAFER_ENGINE", "auto"))
 ENGINE_VERSION = (
-    str(getattr(_import("dassl"), "__version__", "unknown"))
-    if ENGINE == "dassl"
-    else package_version("mpafer")
+    str(getattr(_import("dassl"), "__version__", "unknown")) if ENGINE == "dassl" else package_version("mpafer")
 )

@@ -45,16 +45,14 @@ def _check(labels: torch.Tensor, scores: torch.Tensor, classnames: Sequence[str]
     if not len(labels):
         raise ValueError("no images to evaluate")
     if scores.shape != (len(labels), len(classnames)):
-        raise ValueError(
-            f"scores have shape {tuple(scores.shape)}, expected ({len(labels)}, {len(classnames)})"
-        )
+        raise ValueError(f"scores have shape {tuple(scores.shape)}, expected ({len(labels)}, {len(classnames)})")
+    if len(set(classnames)) < len(classnames):
+        raise ValueError(f"class names repeat: {', '.join(classnames)}")
     if labels.min() < 0 or labels.max() >= len(classnames):
         raise ValueError(f"labels span {labels.min()}..{labels.max()}, expected 0..{len(classnames) - 1}")
     bad = (~torch.isfinite(scores)).any(dim=1)
     if bad.any():
-        raise ValueError(
-            f"the scores of {int(bad.sum())} images are infinite or NaN, first image {bad.int().argmax()}"
-        )
+        raise ValueError(f"the scores of {int(bad.sum())} images are infinite or NaN, first image {bad.int().argmax()}")
 
 
 def _calibration_error(scores: torch.Tensor, labels: torch.Tensor) -> float:

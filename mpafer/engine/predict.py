@@ -27,9 +27,7 @@ class Predictions:
 def progress(batches: Iterable[Any], description: str = "") -> tqdm:
     """A progress bar on the terminal; nothing where stderr is a file, in the log, or on other ranks."""
     disable = None if distributed.is_main() else True
-    return tqdm(
-        batches, desc=description, file=sys.__stderr__, leave=False, dynamic_ncols=True, disable=disable
-    )
+    return tqdm(batches, desc=description, file=sys.__stderr__, leave=False, dynamic_ncols=True, disable=disable)
 
 
 @torch.no_grad()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import os
 import platform
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -43,24 +44,25 @@ def versions() -> dict[str, str]:
 
 
 def commit() -> str:
-    """The commit of the checkout this package runs from, "-dirty" where files differ; else the package's
-    version.
-    """
+    """The commit of our checkout, with "-dirty" where files differ from it; else the package's version."""
     here = Path(__file__).resolve()
 
     def git(*command: str) -> str:
-        run = subprocess.run(
-            ["git", "-C", str(here.parent), *command], capture_output=True, text=True, check=True
-        )
+        clean = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}  # not a hook's
+        command = ("git", "-C", str(here.parent), *command)
+        run = subprocess.run(command, capture_output=True, text=True, check=True, env=clean)
         return run.stdout.strip()
 
     try:
-        git(
-            "ls-files", "--error-unmatch", here.name
-        )  # installed inside someone else's checkout: not our commit
+        git("ls-files", "--error-unmatch", here.name)  # installed inside someone else's checkout: not our commit
         return git("describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
     except (OSError, subprocess.CalledProcessError):
         return f"mpafer {package_version('mpafer')}"
+
+
+def _plain(value: Any) -> Any:
+    """What JSON cannot hold: NumPy's numbers become plain ones, everything else text."""
+    return value.item() if isinstance(value, np.generic) else str(value)
 
 
 def write_results(
@@ -96,9 +98,7 @@ def write_results(
     scores = np.asarray(scores, dtype=np.float32)
     labels = np.asarray(labels, dtype=np.int64)
     if not len(images) == len(labels) == len(scores):
-        raise ValueError(
-            f"{len(images)} images, {len(labels)} labels and {len(scores)} rows of scores do not fit"
-        )
+        raise ValueError(f"{len(images)} images, {len(labels)} labels and {len(scores)} rows of scores do not fit")
     predictions = zip(images, labels.tolist(), scores.argmax(axis=1).tolist(), strict=True)
     record = {
         "trainer": trainer,
@@ -122,7 +122,7 @@ def write_results(
         "images_per_second": images_per_second,
         "fewshot_images": [str(i) for i in fewshot_images],
     }
-    text = json.dumps(record, indent=1, allow_nan=False, default=str)
+    text = json.dumps(record, indent=1, allow_nan=False, default=_plain)
     with atomic_file(Path(directory) / SCORES) as file:
         np.savez_compressed(file, scores=scores, labels=labels)
     with atomic_file(Path(directory) / RESULTS) as file:

@@ -23,6 +23,7 @@ class Output:
     patches: Tensor  # patch features [B, N, D]
     text: Tensor  # class features [C, D]
     embeddings: Tensor  # token embeddings of the class prompts [C, L, W]
+    eot: Tensor  # position of EOS in each of them [C]
 
 
 class PromptedClip(nn.Module):
@@ -73,15 +74,21 @@ class PromptedClip(nn.Module):
             image, patches = self.clip.visual(images, visual)
         image, patches = image.float(), patches.float()
         similarity = alignment(image, patches, text, mode=self.mode, k=self.top_k)
-        return Output(self.clip.logit_scale.exp() * similarity, image, patches, text, embeddings)
+        logits = self.clip.logit_scale.exp() * similarity
+        return Output(logits, image, patches, text, embeddings, self.eot)
+
+    @property
+    def eot(self) -> Tensor:
+        """Position of EOS in each class prompt [C]."""
+        return self.prompts["text"].get_buffer("eot")
 
     def encode_classes(self) -> tuple[Tensor, Tensor]:
         """Token embeddings [C, L, W] and features [C, D] of the class prompts; kept while nothing can change them."""
         prompts = self.prompts["text"]
-        key = (prompts.eot.device, *(parameter._version for parameter in prompts.parameters()))
+        key = (self.eot.device, *(parameter._version for parameter in prompts.parameters()))
         if torch.is_grad_enabled() or self._text is None or self._text[0] != key:
             embeddings = prompts()
-            text = self.clip.text(embeddings, prompts.eot).float()
+            text = self.clip.text(embeddings, self.eot).float()
             self._text = None if torch.is_grad_enabled() else (key, embeddings, text)
             return embeddings, text
         return self._text[1:]

@@ -30,9 +30,7 @@ def hard_prompts(classnames: Sequence[str], descriptions: Mapping[str, str], gra
             "HARD_PROMPT to 1 or 2"
         )
     template = GRANULARITIES[granularity]
-    return [
-        template.format(name=name.replace("_", " "), description=descriptions.get(name, "")) for name in classnames
-    ]
+    return [template.format(name=name.replace("_", " "), description=descriptions.get(name, "")) for name in classnames]
 
 
 @torch.no_grad()

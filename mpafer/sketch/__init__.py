@@ -1,7 +1,7 @@
 """SketchFER: faces drawn from facial action units, and the captions and pretraining of the tiny CLIP.
 
-    from mpafer.sketch import generate_dataset
-    folder = generate_dataset(Path("data"))
+from mpafer.sketch import generate_dataset
+folder = generate_dataset(Path("data"))
 """
 
 from .generate import generate_dataset, is_complete

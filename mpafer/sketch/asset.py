@@ -17,7 +17,7 @@ from .pool import encode
 from .units import CLASSES
 
 if TYPE_CHECKING:
-    from .pretrain import Students
+    from .students import Students
 
 PRETRAINED_ON = "painted faces with free captions (mpafer.sketch.pool), none of them SketchFER's"
 
@@ -34,7 +34,7 @@ def class_prompts() -> dict[str, list[str]]:
 
 @torch.no_grad()
 def zero_shot(model: Students, tokens: Tensor, images: Tensor, labels: Tensor) -> Iterator[str]:
-    """Accuracy and mean recall in percent for each kind of prompt, from unit features [B, D] and classes [B]."""
+    """Accuracy and mean recall (percent) for each kind of prompt; `images` are unit features [B, D]."""
     for kind, prompts in class_prompts().items():
         ids = [torch.searchsorted(tokens, torch.tensor(encode(text), dtype=torch.int32)) for text in prompts]
         rows = torch.nn.utils.rnn.pad_sequence(ids, batch_first=True)
@@ -44,7 +44,7 @@ def zero_shot(model: Students, tokens: Tensor, images: Tensor, labels: Tensor) -
 
 
 def write_asset(path: Path, model: Students, tokens: Tensor, scale: float, seed: int) -> None:
-    """OpenAI's tensor names in fp16, of the token embedding only the rows that occur, their ids as `token_ids`."""
+    """OpenAI's tensor names in fp16; of the token embedding only the rows that occur, ids in `token_ids`."""
     visual = {f"visual.{name}": value for name, value in model.visual.state_dict().items()}
     state = visual | model.text.state_dict() | {"logit_scale": torch.tensor(scale).log()}
     tensors = {name: value.half().contiguous() for name, value in state.items()} | {"token_ids": tokens.int()}

@@ -1,4 +1,4 @@
-"""Free captions of drawn faces, as people write them: some parts, some of the person, some of the scene, in any order.
+"""Free captions of drawn faces, as people write them: some parts, some of the person and the scene.
 
 An emotion is named only sometimes, and often by a confusable word; the parts are reliable. So descriptions of
 expressions carry more than their names do, as in the captions that CLIP was trained on.
@@ -51,7 +51,8 @@ Cue = tuple[Callable[[ActionUnits], float], tuple[str, ...]]
 CUES: tuple[Cue, ...] = (
     (lambda a: a.upper_lid_raise - a.lid_tighten, ("widened eyes", "wide open eyes", "wide eyes")),
     (lambda a: a.jaw_drop, ("an open mouth", "a wide open mouth", "a dropped jaw")),
-    (lambda a: min(a.inner_brow_raise, a.outer_brow_raise * 1.3), ("raised eyebrows", "high eyebrows", "lifted brows")),
+    (lambda a: min(a.inner_brow_raise, a.outer_brow_raise * 1.3),
+     ("raised eyebrows", "high eyebrows", "lifted brows")),
     (lambda a: min(a.upper_lid_raise, max(a.jaw_drop, a.inner_brow_raise)), ("a frozen expression",)),
     (lambda a: a.lips_part - a.jaw_drop, ("parted lips", "slightly open lips")),
     (lambda a: a.brow_lower, ("a furrowed brow", "furrowed eyebrows", "lowered eyebrows", "frowning brows")),
@@ -67,11 +68,14 @@ CUES: tuple[Cue, ...] = (
     (lambda a: a.lid_droop, ("drooping upper eyelids", "drooping eyelids", "tired eyes")),
     (lambda a: a.forehead_lines, ("a wrinkled forehead", "lines on the forehead")),
     (lambda a: a.nostril_flare, ("flared nostrils", "wide nostrils")),
-    (lambda a: a.one_corner_up, ("one side of its mouth raised", "a one-sided smile", "one mouth corner raised")),
-    (lambda a: a.one_brow_raise, ("one eyebrow lower and one raised", "one eyebrow raised", "uneven eyebrows")),
+    (lambda a: a.one_corner_up,
+     ("one side of its mouth raised", "a one-sided smile", "one mouth corner raised")),
+    (lambda a: a.one_brow_raise,
+     ("one eyebrow lower and one raised", "one eyebrow raised", "uneven eyebrows")),
     (lambda a: a.chin_raise, ("a raised chin", "a chin pushed up")),
     # What is at rest.
-    (lambda a: 0.9 - 2 * a.vector().max(), ("relaxed facial muscles", "a relaxed face", "a blank expression")),
+    (lambda a: 0.9 - 2 * a.vector().max(),
+     ("relaxed facial muscles", "a relaxed face", "a blank expression")),
     (lambda a: 0.8 - 2 * max(a.corner_up, a.corner_down, a.one_corner_up, a.jaw_drop, a.lips_part),
      ("a straight mouth", "a closed mouth")),
     (lambda a: 0.7 - 2 * max(a.forehead_lines, a.brow_lower), ("a smooth forehead",)),
@@ -81,7 +85,9 @@ CUES: tuple[Cue, ...] = (
 VISIBLE = 0.3
 
 
-def caption(rng: np.random.Generator, au: ActionUnits, who: Identity, style: Style, emotion: str | None) -> str:
+def caption(
+    rng: np.random.Generator, au: ActionUnits, who: Identity, style: Style, emotion: str | None
+) -> str:
     """One caption of a rendering; `emotion` is the class it was drawn as, None for a face without one."""
     phrases = describe_parts(rng, au)
     opening = str(rng.choice(OPENINGS))
@@ -131,9 +137,15 @@ def describe_scene(rng: np.random.Generator, style: Style) -> list[str]:
     """What is true of the picture rather than of the face."""
     found = []
     if style.scene != "plain":
-        found.append({"stripes": "stripes behind", "crowd": "people behind"}.get(style.scene, f"a {style.scene} behind"))
+        found.append(
+            {"stripes": "stripes behind", "crowd": "people behind"}.get(
+                style.scene, f"a {style.scene} behind"
+            )
+        )
     if style.cover != "none":
-        found.append({"hand": "a hand on the face", "bar": "something in front"}.get(style.cover, "loose hair"))
+        found.append(
+            {"hand": "a hand on the face", "bar": "something in front"}.get(style.cover, "loose hair")
+        )
     facts = ((style.grey, "black and white"), (style.blur > 0.7, "blurry"), (style.noise > 10, "grainy"))
     found += [word for true, word in facts if true]
     if abs(style.roll) > 6:
@@ -149,9 +161,9 @@ def enumerate_phrases(rng: np.random.Generator, phrases: Sequence[str]) -> str:
     return str(rng.choice((", ", " and ", ". "))).join(phrases)
 
 
-# Tokens that prompts may hold and captions don't: CoOp's placeholder, other punctuation, words of usual contexts.
+# Prompts may hold these though captions don't: CoOp's placeholder, punctuation, words of usual contexts.
 SPARE_TEXT = (
-    "x ! ? ; : - ' ( ) / & , . a an the of in on is are its this that my your good cropped human people man woman "
-    "expression expressions emotion emotions feeling feels looks like very facial type kind which image photo "
-    "photograph picture portrait sketch drawing"
+    "x ! ? ; : - ' ( ) / & , . a an the of in on is are its this that my your good cropped human people man "
+    "woman expression expressions emotion emotions feeling feels looks like very facial type kind which "
+    "image photo photograph picture portrait sketch drawing"
 )

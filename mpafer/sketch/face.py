@@ -6,16 +6,17 @@ from dataclasses import dataclass
 
 from .hair import draw_beard, draw_freckles, draw_glasses, draw_hair
 from .identity import Identity
-from .parts import draw_brows, draw_eyes, draw_forehead, draw_head, draw_mouth, draw_nose
+from .lower import draw_head, draw_mouth, draw_nose
 from .pen import Box, Palette, Pen
 from .units import ActionUnits
+from .upper import draw_brows, draw_eyes, draw_forehead
 
 REGIONS = ("brows", "eyes", "nose", "mouth", "chin", "forehead")
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """SVG fragments from back to front, and region -> box in face units. Pose moves `features` against `head`."""
+    """SVG fragments from back to front, and region -> box in face units. Pose moves features over head."""
 
     back: str
     head: str
@@ -26,7 +27,7 @@ class Drawing:
 
 def draw_face(au: ActionUnits, who: Identity, palette: Palette) -> Drawing:
     """Draw `who` doing `au`."""
-    back, head, features, front = pens = [Pen(palette) for _ in range(4)]
+    back, head, features, front = (Pen(palette) for _ in range(4))
     boxes = {"chin": draw_head(back, head, au, who)}
     draw_freckles(features, who)
     draw_beard(features, au, who)
@@ -37,4 +38,6 @@ def draw_face(au: ActionUnits, who: Identity, palette: Palette) -> Drawing:
     boxes["mouth"] = draw_mouth(features, au, who)
     draw_glasses(features, who)
     draw_hair(back, front, who)
-    return Drawing(*(pen.svg() for pen in pens), regions={name: boxes[name] for name in REGIONS})
+    return Drawing(
+        back.svg(), head.svg(), features.svg(), front.svg(), {name: boxes[name] for name in REGIONS}
+    )

@@ -30,7 +30,7 @@ FOLDER = "sketchfer"
 VERSION = 1  # of the drawing: raise it whenever the same seed gives other images
 SPLITS = ("train", "test")
 LABEL_NOISE = 0.04
-IMAGES_PER_IDENTITY = 6
+IDENTITIES = {"train": 400, "test": 500}  # people, other ones in each split
 CHUNK = 50
 # First entries of the seeds of numpy's generators, so that no two uses share a stream.
 STREAMS = {"train": 1, "test": 2, "labels": 3, "identity": 4}
@@ -41,9 +41,9 @@ def generate_dataset(
 ) -> Path:
     """Draw SketchFER into `root/sketchfer` unless it is there; returns that folder.
 
-    Layout: `{train,test}/*.jpg` (100 x 100), `annotations.jsonl` (a line per image: file, split, label, true_class,
-    aus, identity, style, boxes) and `sketchfer.json` (version, seed, counts). The same seed gives the same bytes for
-    any number of workers. Safe when several processes start at once: one draws, the others wait.
+    Layout: `{train,test}/*.jpg` (100 x 100), `annotations.jsonl` (a line per image: file, split, label,
+    true_class, aus, identity, style, boxes) and `sketchfer.json` (version, seed, counts). The same seed gives
+    the same bytes for any number of workers. If several processes start at once, one draws, the others wait.
 
     Raises:
         ValueError: the folder holds a complete set drawn with another seed or size.
@@ -56,7 +56,9 @@ def generate_dataset(
         if is_complete(root):
             found = json.loads((folder / "sketchfer.json").read_text())
             if found != meta:
-                raise ValueError(f"{folder} holds {found}, not {meta}: choose another root or delete that folder")
+                raise ValueError(
+                    f"{folder} holds {found}, not {meta}: choose another root or delete that folder"
+                )
             return folder
         if folder.exists():
             logger.warning("%s is incomplete or of another version: drawing it again", folder)
@@ -77,7 +79,11 @@ def is_complete(root: Path | str) -> bool:
     try:
         meta = json.loads((folder / "sketchfer.json").read_text())
         images = {split: sum(1 for _ in (folder / split).glob("*.jpg")) for split in SPLITS}
-        return bool(meta["version"] == VERSION and images == meta["counts"] and (folder / "annotations.jsonl").exists())
+        return bool(
+            meta["version"] == VERSION
+            and images == meta["counts"]
+            and (folder / "annotations.jsonl").exists()
+        )
     except (OSError, ValueError, KeyError):
         return False
 
@@ -114,7 +120,7 @@ def draw_chunk(folder: Path, seed: int, split: str, start: int, truths: list[str
 def draw_image(seed: int, split: str, index: int, truth: str) -> tuple[bytes, dict]:
     """Image `index` of a split as JPEG bytes, and its annotation: a function of its arguments alone."""
     rng = np.random.default_rng([STREAMS[split], seed, index])
-    person = f"{split}{rng.integers(identity_count(split))}"
+    person = f"{split}{rng.integers(IDENTITIES[split])}"
     au, style = sample_expression(rng, truth), sample_style(rng, "sketchfer")
     label = confuse(rng, truth, LABEL_NOISE)
     face = render(au, identity(seed, person), style)
@@ -132,15 +138,13 @@ def draw_image(seed: int, split: str, index: int, truth: str) -> tuple[bytes, di
     }
 
 
-def identity_count(split: str) -> int:
-    return {"train": 2400, "test": 3000}[split] // IMAGES_PER_IDENTITY
-
-
 @cache
 def identity(seed: int, person: str) -> Identity:
     """The person called 'train17' or 'test3': other people in each split."""
     split = person.rstrip("0123456789")
-    return sample_identity(np.random.default_rng([STREAMS["identity"], seed, STREAMS[split], int(person[len(split) :])]))
+    return sample_identity(
+        np.random.default_rng([STREAMS["identity"], seed, STREAMS[split], int(person[len(split) :])])
+    )
 
 
 def class_list(seed: int, split: str, count: int) -> list[str]:
@@ -149,4 +153,6 @@ def class_list(seed: int, split: str, count: int) -> list[str]:
     whole = np.floor(shares).astype(int)
     whole[np.argsort(whole - shares, kind="stable")[: count - whole.sum()]] += 1
     names = np.repeat(CLASSES, whole)
-    return [str(n) for n in np.random.default_rng([STREAMS["labels"], seed, STREAMS[split]]).permutation(names)]
+    return [
+        str(n) for n in np.random.default_rng([STREAMS["labels"], seed, STREAMS[split]]).permutation(names)
+    ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .identity import Identity
-from .parts import chin_bottom
+from .lower import chin_bottom
 from .pen import SIDES, Pen, curve
 from .units import ActionUnits
 
@@ -13,7 +13,12 @@ def draw_hair(back: Pen, front: Pen, who: Identity) -> None:
     if style == "bald":
         return
     if style == "long":
-        back.path(f"M{50 - half - 4} 100Q{48 - half} 4 50 4Q{52 + half} 4 {54 + half} 100Z", colours.hair, colours.line, 0.8)
+        back.path(
+            f"M{50 - half - 4} 100Q{48 - half} 4 50 4Q{52 + half} 4 {54 + half} 100Z",
+            colours.hair,
+            colours.line,
+            0.8,
+        )
     if style == "bun":
         back.ellipse(50, 5, 11, 8, colours.hair, 1, f'stroke="{colours.line}" stroke-width="0.8"')
     if style == "curly":
@@ -44,13 +49,24 @@ def draw_beard(pen: Pen, au: ActionUnits, who: Identity) -> None:
     """Drawn under the mouth: the lips stay visible."""
     colours, half, bottom, y = pen.palette, who.face_width * 0.86, chin_bottom(au), who.mouth_y
     if who.beard in ("full", "stubble"):
-        cheek = curve((50 - half, 62), (50 - half * 0.9, bottom, 50, bottom), (50 + half * 0.9, bottom, 50 + half, 62))
-        inner = curve((50 + half, 62), (50 + 14, 70, 50 + 11, 66), (50, 63, 50 - 11, 66), (50 - 14, 70, 50 - half, 62))
-        pen.path(cheek + inner.replace("M", "L", 1) + "Z", colours.hair, opacity=0.85 if who.beard == "full" else 0.22)
+        cheek = curve(
+            (50 - half, 62), (50 - half * 0.9, bottom, 50, bottom), (50 + half * 0.9, bottom, 50 + half, 62)
+        )
+        inner = curve(
+            (50 + half, 62), (50 + 14, 70, 50 + 11, 66), (50, 63, 50 - 11, 66), (50 - 14, 70, 50 - half, 62)
+        )
+        pen.path(
+            cheek + inner.replace("M", "L", 1) + "Z",
+            colours.hair,
+            opacity=0.85 if who.beard == "full" else 0.22,
+        )
     if who.beard in ("moustache", "goatee"):
         lip = y - 3.2 - 0.8 * au.lips_part
         shape = ((50, lip - 4), (62, lip - 4, 63, lip + 3 - 3 * au.corner_up), (56, lip + 0.5, 50, lip + 0.5))
-        pen.path(curve(*shape, (44, lip + 0.5, 37, lip + 3 - 3 * au.corner_up), (38, lip - 4, 50, lip - 4)), colours.hair)
+        pen.path(
+            curve(*shape, (44, lip + 0.5, 37, lip + 3 - 3 * au.corner_up), (38, lip - 4, 50, lip - 4)),
+            colours.hair,
+        )
     if who.beard == "goatee":
         pen.ellipse(50, bottom - 4, 6.5, 4.5, colours.hair)
 
@@ -63,10 +79,15 @@ def draw_glasses(pen: Pen, who: Identity) -> None:
         x = 50 + side * who.eye_gap
         corner = radius if who.glasses == "round" else 1.5
         pen.shapes.append(
-            f'<rect x="{x - radius:.2f}" y="{y - radius * 0.85:.2f}" width="{2 * radius:.2f}" height="{1.7 * radius:.2f}" '
-            f'rx="{corner}" fill="{pen.palette.white}" fill-opacity="0.12" stroke="{pen.palette.line}" stroke-width="1.3"/>'
+            f'<rect x="{x - radius:.2f}" y="{y - radius * 0.85:.2f}" width="{2 * radius:.2f}" '
+            f'height="{1.7 * radius:.2f}" rx="{corner}" fill="{pen.palette.white}" fill-opacity="0.12" '
+            f'stroke="{pen.palette.line}" stroke-width="1.3"/>'
         )
-        pen.path(curve((x + side * radius, y - 1), (50 + side * who.face_width, y - 2)), stroke=pen.palette.line, width=1.1)
+        pen.path(
+            curve((x + side * radius, y - 1), (50 + side * who.face_width, y - 2)),
+            stroke=pen.palette.line,
+            width=1.1,
+        )
     bridge = who.eye_gap - radius
     pen.path(curve((50 - bridge, y - 1), (50, y - 3, 50 + bridge, y - 1)), stroke=pen.palette.line, width=1.2)
 

@@ -17,7 +17,7 @@ GLASSES = ("none", "round", "square")
 
 @dataclass(frozen=True)
 class Identity:
-    """Lengths are in face units (the face is drawn in a 100 x 100 box); the last block is 1 for an average person."""
+    """Lengths are in face units, 100 to the image; the sizes at the end are 1 for an average person."""
 
     skin: str = SKINS[1]
     hair: str = HAIRS[1]

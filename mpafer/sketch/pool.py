@@ -31,6 +31,9 @@ LENGTH = 56  # tokens kept of a caption: the longest have about 50
 SHIFT_SEED = 90210  # of the SketchFER-style draw that progress is judged on; never SketchFER's own
 
 
+IMAGE_SIZE = 96  # of the tiny CLIP
+
+
 @dataclass
 class Pool:
     """Faces for pretraining (N of them) as tensors.
@@ -53,30 +56,41 @@ class Pool:
         return Pool(*(column[part] for column in vars(self).values()))
 
 
-def draw_pool(seed: int, count: int, size: int, workers: int) -> Pool:
-    """Draw `count` faces and caption each several times; a function of seed, count and size."""
-    chunks = [(seed, start, min(start + 250, count), size) for start in range(0, count, 250)]
+def draw_pool(seed: int, count: int, workers: int) -> Pool:
+    """Draw `count` faces and caption each several times; a function of seed and count."""
+    chunks = [(seed, start, min(start + 250, count)) for start in range(0, count, 250)]
     done = Parallel(n_jobs=workers, return_as="generator")(delayed(draw_chunk)(*chunk) for chunk in chunks)
     parts = list(tqdm(done, total=len(chunks), desc="drawing pretraining faces", unit="x250"))
     return Pool(*(torch.from_numpy(np.concatenate(column)) for column in zip(*parts, strict=True)))
 
 
-def draw_chunk(seed: int, start: int, stop: int, size: int) -> list[np.ndarray]:
-    columns = zip(*(draw_pair(seed, index, size) for index in range(start, stop)), strict=True)
+def load_pool(state: Path, seed: int, count: int, workers: int) -> Pool:
+    """The pool, drawn once and kept in the state folder."""
+    path = state / f"pool-{seed}-{count}-{IMAGE_SIZE}.pt"
+    if not path.exists():
+        part = path.with_suffix(".part")
+        torch.save(vars(draw_pool(seed, count, workers)), part)
+        part.replace(path)
+    return Pool(**torch.load(path, weights_only=True, mmap=True))
+
+
+def draw_chunk(seed: int, start: int, stop: int) -> list[np.ndarray]:
+    columns = zip(*(draw_pair(seed, index) for index in range(start, stop)), strict=True)
     return [np.stack([np.asarray(value) for value in column]) for column in columns]
 
 
-def draw_pair(seed: int, index: int, size: int) -> tuple:
+def draw_pair(seed: int, index: int) -> tuple:
     """One face and its captions, in the order of Pool's fields."""
     rng = np.random.default_rng([STREAM, seed, index])
     emotion = int(rng.integers(len(CLASSES))) if rng.random() < 0.65 else -1
     name = CLASSES[emotion] if emotion >= 0 else None
     au = sample_expression(rng, name) if name else sample_free(rng)
     who, style = sample_identity(rng), sample_style(rng, str(rng.choice(FAMILIES, p=SHARES)))
-    pixels = shrink(render(au, who, style).image, size)
+    pixels = shrink(render(au, who, style).image)
     tokens = np.zeros((CAPTIONS, LENGTH), dtype=np.int32)
     for row in tokens:
         ids = encode(caption(rng, au, who, style, name))
+        ids[LENGTH - 1 :] = [EOS] if len(ids) >= LENGTH else []  # the longest captions lose their last words
         row[: len(ids)] = ids
     return pixels, au.vector(), traits(who, style), tokens, emotion, style.family != "wild"
 
@@ -89,19 +103,20 @@ def traits(who: Identity, style: Style) -> np.ndarray:
     return np.array(flags, dtype=np.float32)
 
 
-def draw_shifted(count: int, size: int) -> tuple[Tensor, Tensor]:
+def draw_shifted(count: int) -> tuple[Tensor, Tensor]:
     """A SketchFER-style validation draw: images uint8 [count, 3, S, S] and true classes [count]."""
     images, labels = [], []
     for index, truth in enumerate(class_list(SHIFT_SEED, "train", count)):
         jpeg, record = draw_image(SHIFT_SEED, "train", index, truth)
-        images.append(shrink(np.asarray(Image.open(io.BytesIO(jpeg))), size))
+        images.append(shrink(np.asarray(Image.open(io.BytesIO(jpeg)))))
         labels.append(CLASSES.index(record["label"]))
     return torch.from_numpy(np.stack(images)), torch.tensor(labels)
 
 
-def shrink(pixels: np.ndarray, size: int) -> np.ndarray:
-    """Bicubic to [3, size, size], as the backbone's transform does."""
-    return np.asarray(Image.fromarray(pixels).resize((size, size), Image.Resampling.BICUBIC)).transpose(2, 0, 1)
+def shrink(pixels: np.ndarray) -> np.ndarray:
+    """Bicubic to [3, S, S], as the backbone's transform does."""
+    size = (IMAGE_SIZE, IMAGE_SIZE)
+    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC)).transpose(2, 0, 1)
 
 
 @cache
@@ -116,13 +131,13 @@ SOS, EOS = 49406, 49407
 def encode(text: str) -> list[int]:
     """OpenAI's token ids with SOS and EOS, word by word (the same ids as `tokenize`, and much faster)."""
     words = [token for word in text.split() for token in word_ids(word)]
-    return [SOS, *words[: LENGTH - 2], EOS]
+    return [SOS, *words, EOS]
 
 
 def compact_tokens(pool: Pool, extra: Sequence[str]) -> Tensor:
-    """Renumber the pool's tokens as rows of a small embedding table; returns the table's token ids, sorted, int32 [K].
+    """Renumber the pool's tokens as rows of a small embedding table; returns its ids, sorted, int32 [K].
 
-    Id 0, the padding, has row 0; EOT, the highest id, has the last row. `extra` texts get rows although nobody says them.
+    Id 0, the padding, has row 0; EOT, the highest id, the last one. Tokens of `extra` texts get rows as well.
     """
     more = [token for text in extra for token in encode(text)]
     ids = torch.cat([pool.tokens.flatten(), torch.tensor([0, *more], dtype=torch.int32)]).unique()

@@ -1,12 +1,12 @@
 """Pretrain the tiny CLIP on drawn faces: `python -m mpafer.sketch.pretrain --out FILE --minutes 40`.
 
-Stage 1 trains the vision tower (and a first text tower, contrastively, on every other batch) with an auxiliary head that
-reads action units and permanent traits from the image feature, and more weakly from the mean patch feature; the head is
-thrown away. So the vision tower is *not* purely contrastive: minutes on a CPU don't suffice for that. Stage 2 freezes the
-vision tower and trains the text tower alone, contrastively, with the logit scale fixed at 100 (LiT, arXiv 2111.07991).
+Stage 1 trains the vision tower with an auxiliary head that reads action units and permanent traits from the
+image feature and, more weakly, from the mean patch feature; every other batch also meets its captions.
+The head is thrown away: the vision tower is *not* purely contrastive, for which a CPU takes too long.
+Stage 2 freezes it and trains the text tower alone, contrastively, at logit scale 100 (LiT, arXiv 2111.07991).
 
-The budget is wall time, and the schedules follow it: what comes out depends on the machine. A run that is cut off goes
-on from `--state` (the drawn pool, and the vision stage every two minutes).
+The budget is wall time, and the schedules follow it: what comes out depends on the machine. A run that is cut
+off goes on from `--state` (the drawn pool, and the vision stage every two minutes).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import logging
 import time
+from itertools import chain
 from pathlib import Path
 
 import torch
@@ -21,17 +22,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from mpafer.clip.backbone import PIXEL_MEAN, PIXEL_STD
-from mpafer.clip.towers import TextTower, VisionTower
-
 from .asset import class_prompts, write_asset, zero_shot
 from .captions import EMOTION_WORDS, SPARE_TEXT
-from .pool import Pool, compact_tokens, draw_pool, draw_shifted
+from .pool import Pool, compact_tokens, draw_shifted, load_pool
+from .students import Students, augment, contrast, image_features, pick_captions
 from .units import UNITS
 
 logger = logging.getLogger("mpafer.sketch.pretrain")
 
-IMAGE_SIZE, PATCH, WIDTH, LAYERS, TEXT_WIDTH, TEXT_LAYERS, EMBED = 96, 16, 192, 4, 128, 2, 128
 SCALE = 100.0  # of the logits, as CLIP's at the end of its training
 HOLD_OUT = 2000  # faces of the pool that are only looked at
 VISION_SHARE = 0.8  # of the minutes
@@ -53,56 +51,19 @@ class Clock:
         return peak * min(share / 0.03 + 0.01, 0.5 + 0.5 * float(torch.cos(torch.tensor(torch.pi * share))))
 
 
-class Students(nn.Module):
-    """The two towers and the head that is thrown away."""
-
-    def __init__(self, tokens: Tensor, traits: int):
-        super().__init__()
-        self.visual = VisionTower(IMAGE_SIZE, PATCH, WIDTH, LAYERS, EMBED)
-        self.text = TextTower(77, len(tokens), TEXT_WIDTH, TEXT_LAYERS, EMBED)
-        self.head = nn.Linear(EMBED, len(UNITS) + traits)
-
-    def read(self, features: Tensor) -> Tensor:
-        """Logits of units and traits from features [B, D]; unit length, so that the direction has to hold them."""
-        return self.head(10 * F.normalize(features.float(), dim=-1))
-
-    def texts(self, rows: Tensor, eot: Tensor) -> Tensor:
-        return F.normalize(self.text(self.text.embed(rows), eot).float(), dim=-1)
-
-
-def augment(images: Tensor, generator: torch.Generator) -> Tensor:
-    """uint8 [B, 3, S, S] -> normalised floats: mirrored, shifted by up to 3 pixels, colour gain and grey at random."""
-    n, _, size, _ = images.shape
-    if torch.rand((), generator=generator) < 0.5:
-        images = images.flip(-1)
-    dx, dy = torch.randint(0, 7, (2,), generator=generator).tolist()
-    x = F.pad(images.float(), (3, 3, 3, 3), mode="replicate")[..., dy : dy + size, dx : dx + size]
-    gain = (1 + 0.25 * torch.randn(n, 3, 1, 1, generator=generator)) / 255
-    grey = torch.rand(n, generator=generator) < 0.15
-    x = x * gain
-    x[grey] = x[grey].mean(1, keepdim=True).expand(-1, 3, -1, -1)
-    return normalise(x)
-
-
-def normalise(x: Tensor) -> Tensor:
-    """Images in [0, 1] -> CLIP's pixel statistics."""
-    mean, std = (torch.tensor(v).view(3, 1, 1) for v in (PIXEL_MEAN, PIXEL_STD))
-    return (x.clamp(0, 1) - mean) / std
-
-
-def contrast(image: Tensor, text: Tensor, scale: float) -> Tensor:
-    """CLIP's symmetric cross-entropy of unit features [B, D]."""
-    logits, target = scale * image @ text.T, torch.arange(len(image))
-    return (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
-
-
 def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
     for group in optimizer.param_groups:
         group["lr"] = rate
 
 
 def train_vision(
-    model: Students, pool: Pool, minutes: float, state: Path, batch: int, generator: torch.Generator, fuse: bool
+    model: Students,
+    pool: Pool,
+    minutes: float,
+    state: Path,
+    batch: int,
+    generator: torch.Generator,
+    fuse: bool,
 ) -> None:
     """Stage 1; the first tenth on easier faces only."""
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.05)
@@ -112,6 +73,7 @@ def train_vision(
         model.load_state_dict(saved["model"])
         optimizer.load_state_dict(saved["optimizer"])
         spent, step = saved["spent"], saved["step"]
+        generator.manual_seed(generator.initial_seed() + step)  # else the first batches would come again
         logger.info("stage 1 goes on after %.1f minutes", spent)
     see = torch.compile(model.visual) if fuse else model.visual
     clock, mark = Clock(minutes, spent), time.monotonic()
@@ -124,7 +86,11 @@ def train_vision(
         with torch.autocast("cpu", dtype=torch.bfloat16):
             image, patches = see(augment(pool.images[index], generator))
             losses = [
-                share * (weight * F.binary_cross_entropy_with_logits(model.read(z), targets[index], reduction="none")).mean()
+                share
+                * (
+                    weight
+                    * F.binary_cross_entropy_with_logits(model.read(z), targets[index], reduction="none")
+                ).mean()
                 for share, z in ((1.0, image), (0.3, patches.mean(1)))
             ]
             if step % 2:
@@ -140,37 +106,23 @@ def train_vision(
         if time.monotonic() - mark > 120 or clock.share >= 1:
             rate, mark, seen = seen / (time.monotonic() - mark), time.monotonic(), 0
             shown = " ".join(f"{float(v.detach()):.4f}" for v in losses)
-            logger.info("stage 1: %.2f of the time, step %d, %.0f images/s, losses %s", clock.share, step, rate, shown)
+            logger.info(
+                "stage 1: %.2f of the time, step %d, %.0f images/s, losses %s", clock.share, step, rate, shown
+            )
             save_state(state, model, optimizer, clock.share * minutes, step)
 
 
-def save_state(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, spent: float, step: int) -> None:
+def save_state(
+    path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, spent: float, step: int
+) -> None:
     part = path.with_suffix(".part")
     whole = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "spent": spent, "step": step}
     torch.save(whole, part)
     part.replace(path)
 
 
-def pick_captions(pool: Pool, index: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """One caption of each face: rows of the small embedding table [B, L], and EOT positions [B]."""
-    which = torch.randint(pool.tokens.shape[1], (len(index),), generator=generator)
-    rows = pool.tokens[index, which].long()
-    return rows, rows.argmax(dim=1)  # EOT has the last row, as it has CLIP's highest id
-
-
-@torch.no_grad()
-def image_features(model: Students, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
-    """Unit features [B, D] of uint8 images [B, 3, S, S], augmented when there is a generator."""
-    found = []
-    for part in images.split(512):
-        x = normalise(part.float() / 255) if generator is None else augment(part, generator)
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            found.append(F.normalize(model.visual(x)[0].float(), dim=-1))
-    return torch.cat(found)
-
-
 def train_text(model: Students, pool: Pool, minutes: float, batch: int, generator: torch.Generator) -> None:
-    """Stage 2: the text tower alone against features of the frozen vision tower, two augmented views a face."""
+    """Stage 2: the text tower alone against the frozen vision tower, two augmented views a face."""
     model.visual.requires_grad_(False)
     clock = Clock(minutes)
     views = torch.stack([image_features(model, pool.images, generator) for _ in range(2)])
@@ -194,27 +146,30 @@ def train_text(model: Students, pool: Pool, minutes: float, batch: int, generato
             logger.info("stage 2: %.2f of the time, %.0f pairs/s, loss %.4f", clock.share, rate, loss.item())
 
 
-def load_pool(state: Path, seed: int, count: int, workers: int) -> Pool:
-    """The pool, drawn once and kept in the state folder."""
-    path = state / f"pool-{seed}-{count}-{IMAGE_SIZE}.pt"
-    if not path.exists():
-        pool = draw_pool(seed, count, IMAGE_SIZE, workers)
-        torch.save(vars(pool), path.with_suffix(".part"))
-        path.with_suffix(".part").replace(path)
-    return Pool(**torch.load(path, weights_only=True, mmap=True))
+def report(model: Students, tokens: Tensor, held: Pool) -> None:
+    """Log zero-shot accuracy at home and on a draw in the style of SketchFER, of another seed."""
+    known = held.emotion >= 0
+    draws = {
+        "pretraining family": (held.images[known], held.emotion[known]),
+        "SketchFER style": draw_shifted(1500),
+    }
+    for name, (images, labels) in draws.items():
+        for line in zero_shot(model, tokens, image_features(model, images), labels):
+            logger.info("zero-shot, %s: %s", name, line)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, required=True, help="the safetensors file to write")
-    parser.add_argument("--state", type=Path, default=Path("pretrain-state"), help="folder a cut-off run goes on from")
-    parser.add_argument("--minutes", type=float, default=40, help="training time; drawing the faces comes before it")
-    parser.add_argument("--images", type=int, default=80_000)
-    parser.add_argument("--batch", type=int, default=256)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--workers", type=int, default=2, help="processes that draw")
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--compile", action="store_true", help="a third faster; needs a C++ compiler")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    add = parser.add_argument
+    add("--out", type=Path, required=True, help="the safetensors file to write")
+    add("--state", type=Path, default=Path("pretrain-state"), help="folder a cut-off run goes on from")
+    add("--minutes", type=float, default=40, help="training time; drawing the faces comes before it")
+    add("--images", type=int, default=80_000)
+    add("--batch", type=int, default=256)
+    add("--seed", type=int, default=0)
+    add("--workers", type=int, default=2, help="processes that draw")
+    add("--threads", type=int, default=2)
+    add("--compile", action="store_true", help="a third faster; needs a C++ compiler")
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     torch.set_num_threads(args.threads)
@@ -223,22 +178,16 @@ def main() -> None:
     args.state.mkdir(parents=True, exist_ok=True)
 
     pool = load_pool(args.state, args.seed, args.images, args.workers)
-    spoken = [SPARE_TEXT, *(word for words in EMOTION_WORDS.values() for word in words), *sum(class_prompts().values(), [])]
+    spoken = [*SPARE_TEXT.split(), *chain(*EMOTION_WORDS.values()), *chain(*class_prompts().values())]
     tokens = compact_tokens(pool, spoken)
     held, pool = pool[-HOLD_OUT:], pool[:-HOLD_OUT]
     logger.info("%d faces, %d tokens", len(pool), len(tokens))
     model = Students(tokens, pool.traits.shape[1])
-    with sdpa_kernel(SDPBackend.MATH):  # its backward is faster on CPUs than the fused kernel's for so few tokens
-        train_vision(model, pool, VISION_SHARE * args.minutes, args.state / "vision.pt", args.batch, generator, args.compile)
-        train_text(model, pool, (1 - VISION_SHARE) * args.minutes, 4 * args.batch, generator)
-    emotional = held.emotion >= 0
-    shifted = draw_shifted(1500, IMAGE_SIZE)
-    for name, images, labels in (
-        ("pretraining family", held.images[emotional], held.emotion[emotional]),
-        ("SketchFER style", *shifted),
-    ):
-        for line in zero_shot(model, tokens, image_features(model, images), labels):
-            logger.info("zero-shot, %s: %s", name, line)
+    vision, text = VISION_SHARE * args.minutes, (1 - VISION_SHARE) * args.minutes
+    with sdpa_kernel(SDPBackend.MATH):  # for few tokens its backward is the fastest on CPUs
+        train_vision(model, pool, vision, args.state / "vision.pt", args.batch, generator, args.compile)
+        train_text(model, pool, text, 4 * args.batch, generator)
+    report(model, tokens, held)
     write_asset(args.out, model, tokens, SCALE, args.seed)
 
 

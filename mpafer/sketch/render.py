@@ -1,4 +1,4 @@
-"""A drawing becomes pixels: pose, scene and occlusion as SVG (resvg), then light, blur and noise on the pixels."""
+"""A drawing becomes pixels: pose, scene and occlusion as SVG (resvg), then light, blur and noise on those."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ def render(au: ActionUnits, who: Identity, style: Style, size: int = SIZE) -> Re
     head, features = head_matrix(style), features_matrix(style)
     body = (
         f'<g transform="{svg_matrix(head)}" stroke-linecap="round">{drawing.back}{drawing.head}'
-        f'<g transform="{svg_matrix(features)}">{drawing.features}</g>{drawing.front}{cover(style, palette.skin)}</g>'
+        f'<g transform="{svg_matrix(features)}">{drawing.features}</g>{drawing.front}'
+        f"{cover(style, palette.skin)}</g>"
     )
     svg = (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 100 100" width="{size}" height="{size}">'
@@ -53,7 +54,9 @@ def develop(image: Image.Image, style: Style) -> np.ndarray:
         image = image.filter(ImageFilter.GaussianBlur(style.blur * size / SIZE))
     if style.pixel > 1:
         small = max(size // style.pixel, 8)
-        image = image.resize((small, small), Image.Resampling.BOX).resize((size, size), Image.Resampling.NEAREST)
+        image = image.resize((small, small), Image.Resampling.BOX).resize(
+            (size, size), Image.Resampling.NEAREST
+        )
     pixels = np.asarray(image, dtype=np.float32)
     if style.light:
         angle = np.deg2rad(style.light_angle)
@@ -76,7 +79,7 @@ def head_matrix(style: Style) -> np.ndarray:
 
 
 def features_matrix(style: Style) -> np.ndarray:
-    """Yaw and pitch: the features slide over the head and are foreshortened; from face units to face units."""
+    """Yaw and pitch: the features slide over the head and are foreshortened; in face units."""
     squeeze = np.diag([1 - 0.1 * abs(style.yaw), 1 - 0.06 * abs(style.pitch), 1])
     return shift(50 + 4.5 * style.yaw, 54 + 2.5 * style.pitch) @ squeeze @ shift(-50, -54)
 
@@ -96,8 +99,8 @@ def region_boxes(drawing: Drawing, head: np.ndarray, features: np.ndarray, size:
         matrix = head if name == "chin" else head @ features
         corners = matrix @ np.array([[x0, x1, x1, x0], [y0, y0, y1, y1], [1, 1, 1, 1]])
         low, high = corners[:2].min(1), corners[:2].max(1)
-        edges = np.clip(np.concatenate([low, high]) * size / 100, 0, size)
-        boxes[name] = tuple(round(float(v), 1) for v in edges)
+        edges = np.clip(np.concatenate([low, high]) * size / 100, 0, size).round(1).tolist()
+        boxes[name] = (edges[0], edges[1], edges[2], edges[3])
     return boxes
 
 
@@ -123,15 +126,14 @@ def cover(style: Style, skin: str) -> str:
     """Something in front of the face."""
     x, y, r, edge = style.cover_x, style.cover_y, style.cover_size, mix(skin, style.ink, 0.6)
     if style.cover == "hand":
-        fingers = "".join(
-            f'<rect x="{x - r + k * r * 0.5:.1f}" y="{y - r:.1f}" width="{r * 0.45:.1f}" height="{2 * r:.1f}" '
-            f'rx="{r * 0.22:.1f}" fill="{skin}" stroke="{edge}" stroke-width="0.7"/>'
-            for k in range(4)
+        finger = (
+            f'width="{r * 0.45:.1f}" height="{2 * r:.1f}" rx="{r * 0.22:.1f}" fill="{skin}" stroke="{edge}"'
         )
-        return fingers
+        rects = (f'<rect x="{x - r + k * r * 0.5:.1f}" y="{y - r:.1f}" {finger}/>' for k in range(4))
+        return f'<g stroke-width="0.7">{"".join(rects)}</g>'
     if style.cover == "bar":
-        turn = f'transform="rotate({style.light_angle:.0f} {x:.0f} {y:.0f})"'
-        return f'<rect x="{x - 40:.1f}" y="{y - r / 3:.1f}" width="80" height="{r * 0.7:.1f}" fill="{style.ink}" {turn}/>'
+        look = f'fill="{style.ink}" transform="rotate({style.light_angle:.0f} {x:.0f} {y:.0f})"'
+        return f'<rect x="{x - 40:.1f}" y="{y - r / 3:.1f}" width="80" height="{r * 0.7:.1f}" {look}/>'
     if style.cover == "strands":
         lines = "".join(f"M{x + k * 3:.1f} 8Q{x + k * 3 + 9:.1f} 40 {x + k * 4 - 6:.1f} 75" for k in range(4))
         return f'<path d="{lines}" fill="none" stroke="{style.ink}" stroke-width="1.3"/>'

@@ -1,7 +1,7 @@
 """How a face is shown: medium, pose, light and damage, drawn from families that differ on purpose.
 
-`easy`, `natural` and `wild` are the tiny CLIP's pretraining: painted faces in natural colours. `sketchfer` is the data
-set: mostly ink, pencil, comic and inverted drawings with more pose and damage, so that a frozen backbone meets a shift.
+`easy`, `natural` and `wild` are the tiny CLIP's pretraining: painted faces in natural colours. `sketchfer` is
+the data set: mostly ink, pencil, comic and inverted drawings with more pose and damage: a domain shift.
 """
 
 from __future__ import annotations
@@ -108,15 +108,19 @@ def palette_of(style: Style, who: Identity) -> Palette:
     if style.medium == "pencil":
         soft, paper = mix(ink, "#505050", 0.6), mix(paper, "#c8c4ba", 0.4)
         hair = mix(soft, paper, 0.2 + 0.6 * HAIRS.index(who.hair) / len(HAIRS))
-        return Palette(mix(paper, soft, 0.08), mix(soft, paper, 0.15), soft, hair, mix(soft, paper, 0.2),
-                       mix(soft, paper, 0.55), paper, mix(soft, "#202020", 0.4), mix(paper, "#ffffff", 0.7), 0.9 * width)  # fmt: skip
+        skin, shade, iris, lip = (
+            mix(paper, soft, 0.08),
+            *(mix(soft, paper, share) for share in (0.15, 0.2, 0.55)),
+        )
+        inside, tear = mix(soft, "#202020", 0.4), mix(paper, "#ffffff", 0.7)
+        return Palette(skin, shade, soft, hair, iris, lip, paper, inside, tear, 0.9 * width)
     if style.medium == "comic":
         hue = style.hue
         skin = hsv(hue, 0.55, 0.95 - 0.5 * SKINS.index(who.skin) / len(SKINS))
         hair = hsv(hue + 0.3 + 0.4 * HAIRS.index(who.hair) / len(HAIRS), 0.85, 0.7)
         lip = hsv(hue + 0.1 * LIPS.index(who.lip), 0.85, 0.55)
-        return Palette(skin, mix(skin, "#101010", 0.5), "#101010", hair, hsv(hue + 0.5, 0.7, 0.4), lip, "#ffffe8",
-                       "#101010", "#e8ffff", 1.4 * width)  # fmt: skip
+        black, shade, iris = "#101010", mix(skin, "#101010", 0.5), hsv(hue + 0.5, 0.7, 0.4)
+        return Palette(skin, shade, black, hair, iris, lip, "#ffffe8", black, "#e8ffff", 1.4 * width)
     dark, glow = mix(ink, "#05060c", 0.5), hsv(style.hue, 0.35, 0.95)  # night
     hair = mix(dark, glow, 0.15 + 0.5 * HAIRS.index(who.hair) / len(HAIRS))
     iris = mix(glow, dark, 0.2 + 0.1 * IRISES.index(who.iris))

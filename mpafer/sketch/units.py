@@ -1,4 +1,4 @@
-"""Facial action units, and how the eight expressions are made of them (the descriptions of MPA-FER's Table 1)."""
+"""Facial action units, and how the eight expressions are made of them (after MPA-FER's Table 1)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ CLASS_COUNTS = (1290, 281, 717, 4772, 1982, 705, 2524, 562)
 
 @dataclass(frozen=True)
 class ActionUnits:
-    """What the face does, each unit in [0, 1] from relaxed to extreme; `one_*` units act on one side of the face."""
+    """What the face does, each unit in [0, 1]; the `one_*` units act on one side of the face."""
 
     inner_brow_raise: float = 0.0
     outer_brow_raise: float = 0.0
@@ -42,7 +42,7 @@ class ActionUnits:
 
     @classmethod
     def from_vector(cls, values: np.ndarray) -> ActionUnits:
-        """The inverse of `vector`; values [20] are clipped to [0, 1] and rounded to what is stored on disk."""
+        """The inverse of `vector`; values [20] are clipped to [0, 1] and rounded as on disk."""
         return cls(*(round(float(v), 3) for v in np.clip(values, 0, 1)))
 
 
@@ -50,7 +50,8 @@ UNITS = tuple(field.name for field in fields(ActionUnits))
 
 PROTOTYPES: dict[str, ActionUnits] = {
     "surprise": ActionUnits(
-        upper_lid_raise=1.0, jaw_drop=0.9, lips_part=0.7, inner_brow_raise=0.9, outer_brow_raise=0.9, forehead_lines=0.3
+        upper_lid_raise=1.0, jaw_drop=0.9, lips_part=0.7, inner_brow_raise=0.9, outer_brow_raise=0.9,
+        forehead_lines=0.3,
     ),
     "fear": ActionUnits(
         inner_brow_raise=0.9, outer_brow_raise=0.5, brow_lower=0.5, upper_lid_raise=0.6, lips_part=0.9,
@@ -60,7 +61,8 @@ PROTOTYPES: dict[str, ActionUnits] = {
         nose_wrinkle=1.0, brow_lower=0.7, lid_tighten=0.7, lips_press=0.6, corner_down=0.35, cheek_raise=0.3
     ),
     "happiness": ActionUnits(
-        corner_up=1.0, cheek_raise=0.9, lid_tighten=0.3, outer_brow_raise=0.3, inner_brow_raise=0.2, lips_part=0.5
+        corner_up=1.0, cheek_raise=0.9, lid_tighten=0.3, outer_brow_raise=0.3, inner_brow_raise=0.2,
+        lips_part=0.5,
     ),
     "sadness": ActionUnits(
         tears=0.8, corner_down=0.9, lid_droop=0.9, forehead_lines=0.7, inner_brow_raise=0.8, brow_lower=0.2
@@ -70,7 +72,7 @@ PROTOTYPES: dict[str, ActionUnits] = {
     "contempt": ActionUnits(one_corner_up=0.9, one_brow_raise=0.9, lid_tighten=0.5, chin_raise=0.8),
 }  # fmt: skip
 
-# Expressions people (and annotators) mix up: blends are drawn towards these, and wrong labels are taken from them.
+# Expressions that people mix up: blends are drawn towards these, and wrong labels are taken from them.
 NEIGHBOURS: dict[str, tuple[str, ...]] = {
     "surprise": ("fear", "happiness"),
     "fear": ("surprise", "sadness"),
@@ -84,7 +86,7 @@ NEIGHBOURS: dict[str, tuple[str, ...]] = {
 
 
 def sample_expression(rng: np.random.Generator, name: str) -> ActionUnits:
-    """One face of class `name`: its prototype with random intensity, missing units, a neighbour mixed in, and noise."""
+    """A face of a class: its prototype at random intensity, with gaps, some of a neighbour, and noise."""
     units = PROTOTYPES[name].vector()
     if rng.random() < 0.3:
         other = PROTOTYPES[str(rng.choice(NEIGHBOURS[name]))].vector()
@@ -106,7 +108,9 @@ def sample_fidget(rng: np.random.Generator) -> np.ndarray:
 def sample_free(rng: np.random.Generator) -> ActionUnits:
     """Any face at all: a few units at random strength, for describing parts without thinking of emotions."""
     active = rng.random(len(UNITS)) < rng.uniform(0.08, 0.4)
-    return ActionUnits.from_vector(np.where(active, rng.uniform(0.3, 1.0, len(UNITS)), 0) + sample_fidget(rng) * 0.3)
+    return ActionUnits.from_vector(
+        np.where(active, rng.uniform(0.3, 1.0, len(UNITS)), 0) + sample_fidget(rng) * 0.3
+    )
 
 
 def confuse(rng: np.random.Generator, name: str, rate: float) -> str:

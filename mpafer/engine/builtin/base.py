@@ -64,9 +64,7 @@ class TrainerBase(TrainedModels):
                 "val_result": None if val_result is None else float(val_result),
                 "extra": self.extra_state(),
             }
-            save_checkpoint(
-                state, Path(directory) / name, epoch=epoch + 1, is_best=is_best, model_name=model_name
-            )
+            save_checkpoint(state, Path(directory) / name, epoch=epoch + 1, is_best=is_best, model_name=model_name)
 
     def load_model(self, directory: str, epoch: int | None = None) -> None:
         """Load, strictly, the weights after ``epoch`` epochs; by default the best ones, or else the last."""
@@ -82,9 +80,7 @@ class TrainerBase(TrainedModels):
             print(f"Load {path} to {name} (epoch={state['epoch']}, val_result={result})")
 
     def resume_model_if_exist(self, directory: str) -> int:
-        """Go on from the latest checkpoints in ``directory``; returns the number of finished epochs, 0
-        without any.
-        """
+        """Go on from the latest checkpoints in ``directory``; returns the number of finished epochs."""
         names = self.get_model_names()
         epochs = [latest_epoch(Path(directory) / name) for name in names]
         found = [epoch for epoch in epochs if epoch is not None]

@@ -15,9 +15,8 @@ from tabulate import tabulate
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms as T
 
-from mpafer.engine import distributed
+from mpafer.engine import distributed, host
 from mpafer.engine.builtin.dataset import Datum
-from mpafer.engine.builtin.registry import build_dataset
 from mpafer.engine.builtin.samplers import AUGMENTATION, SAMPLERS, BatchSampler
 from mpafer.engine.builtin.transforms import build_transform, interpolation_mode
 from mpafer.engine.builtin.utils import derive_seed, draw_run_seed
@@ -29,16 +28,12 @@ class DatasetWrapper(Dataset[dict[str, Any]]):
     ``transform``: a callable, or a list of them for img, img2 ...; None leaves the PIL image.
     """
 
-    def __init__(
-        self, cfg: Any, data_source: Sequence[Datum], transform: Any = None, is_train: bool = False
-    ) -> None:
+    def __init__(self, cfg: Any, data_source: Sequence[Datum], transform: Any = None, is_train: bool = False) -> None:
         self.data_source, self.is_train = data_source, is_train
         self.transforms = transform if isinstance(transform, (list, tuple)) else [transform]
         self.repeats = cfg.DATALOADER.K_TRANSFORMS if is_train else 1
         if self.repeats > 1 and None in self.transforms:
-            raise ValueError(
-                f"DATALOADER.K_TRANSFORMS={self.repeats} needs transforms (INPUT.NO_TRANSFORM is set)"
-            )
+            raise ValueError(f"DATALOADER.K_TRANSFORMS={self.repeats} needs transforms (INPUT.NO_TRANSFORM is set)")
         self.plain = _plain_transform(cfg) if cfg.DATALOADER.RETURN_IMG0 else None
         self.seed, self.epoch = max(cfg.SEED, 0), 0
 
@@ -100,18 +95,13 @@ def build_data_loader(
     ``seed``: default cfg.SEED, 0 where that is negative; set_epoch() changes it.
     """
     if sampler_type not in SAMPLERS:
-        raise ValueError(
-            f"sampler {sampler_type!r} is not in the built-in engine: use one of {', '.join(SAMPLERS)}"
-        )
+        raise ValueError(f"sampler {sampler_type!r} is not in the built-in engine: use one of {', '.join(SAMPLERS)}")
     if not data_source:
-        raise ValueError(
-            f"no images to load for {'training' if is_train else 'evaluation'} ({cfg.DATASET.NAME})"
-        )
+        raise ValueError(f"no images to load for {'training' if is_train else 'evaluation'} ({cfg.DATASET.NAME})")
     ranks = distributed.world_size()
     if is_train and min(batch_size, len(data_source)) % ranks:
         raise ValueError(
-            f"a batch of {min(batch_size, len(data_source))} images cannot be split evenly over "
-            f"{ranks} processes"
+            f"a batch of {min(batch_size, len(data_source))} images cannot be split evenly over {ranks} processes"
         )
     sampler = BatchSampler(
         len(data_source),
@@ -137,14 +127,12 @@ def set_epoch(loader: Any, epoch: int, seed: int) -> None:
 
 
 class DataManager:
-    """A data set, its transforms and its loaders: train_loader_x, val_loader (None without a split),
-    test_loader.
-    """
+    """A data set, its transforms and loaders: train_loader_x, test_loader, val_loader (or None)."""
 
     def __init__(
         self, cfg: Any, custom_tfm_train: Any = None, custom_tfm_test: Any = None, dataset_wrapper: Any = None
     ) -> None:
-        self.dataset = build_dataset(cfg)
+        self.dataset = host.build_dataset(cfg)  # from the host's registry: Dassl's, where our trainers run there
         self.seed = cfg.SEED if cfg.SEED >= 0 else draw_run_seed()
         tfm_train = self._transform(cfg, custom_tfm_train, is_train=True)
         tfm_test = self._transform(cfg, custom_tfm_test, is_train=False)

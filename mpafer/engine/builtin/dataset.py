@@ -81,9 +81,7 @@ class DatasetBase:
             raise ValueError(f"a label has several class names: {pairs}")
         return mapping, list(mapping.values())
 
-    def generate_fewshot_dataset(
-        self, *data_sources: Split, num_shots: int = -1, repeat: bool = False
-    ) -> Any:
+    def generate_fewshot_dataset(self, *data_sources: Split, num_shots: int = -1, repeat: bool = False) -> Any:
         """``num_shots`` images of each class, drawn by Python's ``random`` exactly as Dassl draws them.
 
         A class with fewer images keeps all of them, or is filled up with repetitions (``repeat``). Below one

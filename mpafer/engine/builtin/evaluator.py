@@ -34,9 +34,7 @@ class EvaluatorBase:
 
 @EVALUATOR_REGISTRY.register()
 class Classification(EvaluatorBase):
-    """Accuracy, UAR, macro-F1 and calibration error; keeps ``scores`` [N, C] and ``labels`` [N] of what it
-    saw.
-    """
+    """Accuracy, UAR, macro-F1, calibration error; keeps the ``scores`` [N, C] and ``labels`` [N] it saw."""
 
     def __init__(self, cfg: Any, lab2cname: Mapping[int, str] | None = None, **kwargs: Any) -> None:
         super().__init__(cfg)
@@ -64,9 +62,7 @@ class Classification(EvaluatorBase):
         """Print the report and return its percentages, accuracy first."""
         names = [str(self._lab2cname.get(i, i)) for i in range(self.scores.shape[1])]
         # numbered, so that two classes of one name keep their own rows
-        metrics = classification_metrics(
-            self.labels, self.scores, [f"{i} ({name})" for i, name in enumerate(names)]
-        )
+        metrics = classification_metrics(self.labels, self.scores, [f"{i} ({name})" for i, name in enumerate(names)])
         counts = torch.tensor(metrics["confusion"])
         results = {
             "accuracy": metrics["accuracy"],

@@ -21,9 +21,7 @@ class TrainedModels:
         # disabled it passes everything through; a trainer with mixed precision puts an enabled one here
         self.scaler = torch.amp.GradScaler(enabled=False)
 
-    def register_model(
-        self, name: str = "model", model: Any = None, optim: Any = None, sched: Any = None
-    ) -> None:
+    def register_model(self, name: str = "model", model: Any = None, optim: Any = None, sched: Any = None) -> None:
         """Bind a module to its optimiser and schedule under the name of its checkpoint folder."""
         if name in self._models:
             raise ValueError(f"a model called {name!r} is already registered")
@@ -72,7 +70,8 @@ class TrainedModels:
         if torch.isfinite(loss).all():
             return
         values = ", ".join(
-            f"{name}={float(value):g}" for name, value in (terms or {"loss": loss.mean()}).items()
+            f"{name}={float(torch.as_tensor(value).detach()):g}"
+            for name, value in (terms or {"loss": loss.mean()}).items()
         )
         raise FloatingPointError(
             f"Loss is infinite or NaN! epoch [{self.epoch + 1}/{self.max_epoch}] "

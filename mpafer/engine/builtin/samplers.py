@@ -17,9 +17,7 @@ SAMPLERS = ("RandomSampler", "SequentialSampler")
 class BatchSampler(Sampler[list[int]]):
     """This rank's slice of each batch; ``batch_size`` counts the images of all ranks together."""
 
-    def __init__(
-        self, num_images: int, batch_size: int, *, shuffle: bool, drop_last: bool, seed: int
-    ) -> None:
+    def __init__(self, num_images: int, batch_size: int, *, shuffle: bool, drop_last: bool, seed: int) -> None:
         self.num_images, self.batch_size, self.shuffle = num_images, batch_size, shuffle
         self.seed, self.epoch = seed, 0
         self.used = num_images - num_images % batch_size if drop_last else num_images

@@ -97,9 +97,7 @@ class SimpleTrainer(TrainerBase):
             raise FileNotFoundError(f"RESUME={self.cfg.RESUME}: there is no such folder")
         self.start_epoch = self.resume_model_if_exist(self.cfg.RESUME or self.output_dir)
         if self.start_epoch > self.max_epoch:
-            raise ValueError(
-                f"{self.output_dir} has {self.start_epoch} epochs, OPTIM.MAX_EPOCH={self.max_epoch}"
-            )
+            raise ValueError(f"{self.output_dir} has {self.start_epoch} epochs, OPTIM.MAX_EPOCH={self.max_epoch}")
         self.epoch = max(self.start_epoch - 1, 0)  # for a finished run, which has only its test to come
         self.init_writer(str(Path(self.output_dir) / "tensorboard"))
         self.time_start = time.time()
@@ -111,9 +109,7 @@ class SimpleTrainer(TrainerBase):
             result = self.test(split="val")
             if result > self.best_result:
                 self.best_result = result
-                self.save_model(
-                    self.epoch, self.output_dir, val_result=result, model_name="model-best.pth.tar"
-                )
+                self.save_model(self.epoch, self.output_dir, val_result=result, model_name="model-best.pth.tar")
         self.save_model(self.epoch, self.output_dir)
         if distributed.is_main():
             frequency = self.cfg.TRAIN.CHECKPOINT_FREQ

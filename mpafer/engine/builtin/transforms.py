@@ -122,9 +122,7 @@ CHOICES = (*_ON_IMAGES, *_ON_TENSORS, "center_crop")
 _IN_TEST = ("normalize", "instance_norm")
 
 
-def build_transform(
-    cfg: Any, is_train: bool = True, choices: Sequence[str] | None = None
-) -> T.Compose | None:
+def build_transform(cfg: Any, is_train: bool = True, choices: Sequence[str] | None = None) -> T.Compose | None:
     """The transform named by ``choices`` (default cfg.INPUT.TRANSFORMS): PIL image -> [3, H, W]; None if
     NO_TRANSFORM.
 
@@ -160,9 +158,7 @@ def build_transform(
 
 def _check(name: str) -> None:
     if name in DASSL_ONLY:
-        raise ValueError(
-            f"transform {name!r} exists only in Dassl: install it, or choose from {', '.join(CHOICES)}"
-        )
+        raise ValueError(f"transform {name!r} is Dassl's alone, this engine has {', '.join(CHOICES)}")
     if name not in CHOICES:
         close = difflib.get_close_matches(name, CHOICES, n=1, cutoff=0.4)
         hint = f" Did you mean {close[0]}?" if close else ""

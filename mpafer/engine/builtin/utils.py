@@ -21,18 +21,14 @@ from mpafer.engine.results import versions
 def set_random_seed(seed: int) -> None:
     """Seed Python, NumPy and torch; 0 is a seed like any other, a negative one is an error."""
     if seed < 0:
-        raise ValueError(
-            f"seed {seed}: expected 0 or more; leave a run unseeded instead of passing a negative seed"
-        )
+        raise ValueError(f"seed {seed}: expected 0 or more; leave a run unseeded instead of passing a negative seed")
     random.seed(seed)
     np.random.seed(seed)
     torch.manual_seed(seed)  # every device
 
 
 def derive_seed(*keys: int) -> int:
-    """A seed that depends on all keys and their order, well mixed; put a constant first to keep streams
-    apart.
-    """
+    """A seed that depends on all keys and their order; put a constant first to keep streams apart."""
     return int(np.random.SeedSequence(keys).generate_state(1)[0])
 
 
@@ -46,7 +42,7 @@ class Tee:
 
     def __init__(self, console: TextIO, path: Path) -> None:
         self.console = console
-        self.file = open(path, "a", buffering=1)  # noqa: SIM115 - open as long as the stream
+        self.file = open(path, "a", buffering=1, encoding="utf-8")  # noqa: SIM115 - open as long as the stream
 
     def write(self, text: str) -> int:
         self.file.write(text)

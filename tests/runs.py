@@ -1,0 +1,71 @@
+"""Runs of the real runner on a small data set and a random CLIP, for tests."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from miniatures import make_rafdb
+from models import random_clip
+from safetensors.torch import save_file
+
+REPO = Path(__file__).parent.parent
+METHOD = "configs/trainers/MPAFER/tiny.yaml"
+SMALL = {  # KEY VALUE pairs that make any config small enough for a test
+    "INPUT.SIZE": "(32, 32)",
+    "DATALOADER.NUM_WORKERS": "0",
+    "DATALOADER.TRAIN_X.BATCH_SIZE": "16",
+    "TRAIN.PRINT_FREQ": "100",
+    "OPTIM.MAX_EPOCH": "3",
+}
+
+
+def make_world(folder: Path, train: int = 8) -> Path:
+    """A miniature RAF-DB and a random CLIP in ``folder``."""
+    make_rafdb(folder / "data", train=train, test=4)
+    state = random_clip().openai_state_dict()
+    save_file({key: value.contiguous() for key, value in state.items()}, folder / "clip.safetensors")
+    return folder
+
+
+def arguments(world: Path, out: Path, *, seed: int = 1, trainer: str = "MPAFER", **options: Any) -> list[str]:
+    """Command line of train.py; ``flags`` among the options go before the KEY VALUE pairs."""
+    flags = options.pop("flags", [])
+    pairs = SMALL | {key: str(value) for key, value in options.items()}
+    return [
+        str(REPO / "train.py"), "--root", str(world / "data"), "--seed", str(seed), "--trainer", trainer,
+        "--dataset-config-file", str(REPO / "configs/datasets/rafdb.yaml"), "--config-file", str(REPO / METHOD),
+        "--output-dir", str(out), "--backbone", str(world / "clip.safetensors"), *flags,
+        *(word for pair in pairs.items() for word in pair),
+    ]  # fmt: skip
+
+
+def environment(world: Path) -> dict[str, str]:
+    return os.environ | {"MPAFER_CACHE": str(world / "cache"), "OMP_NUM_THREADS": "1", "MPAFER_ENGINE": "builtin"}
+
+
+def run(world: Path, out: Path, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Start train.py and wait for its end."""
+    command = [sys.executable, *arguments(world, out, **options)]
+    return subprocess.run(command, env=environment(world), capture_output=True, text=True)
+
+
+def results(out: Path) -> dict[str, Any]:
+    return json.loads((out / "results.json").read_text())
+
+
+def scores(out: Path) -> np.ndarray:
+    return np.load(out / "scores.npz")["scores"]
+
+
+def prompts(out: Path) -> dict[str, torch.Tensor]:
+    """The learned tensors of a finished run."""
+    folder = out / "prompts"
+    path = folder / (folder / "checkpoint").read_text().strip()
+    return torch.load(path, weights_only=True)["state_dict"]

@@ -1,0 +1,214 @@
+"""Metrics, the evaluator's report and the results file."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from mpafer.engine import results
+from mpafer.engine.builtin.config import get_cfg_default
+from mpafer.engine.builtin.evaluator import Classification
+from mpafer.engine.metrics import classification_metrics
+from mpafer.engine.predict import collect_predictions
+from mpafer.engine.results import write_results
+
+NAMES = ["anger", "fear", "joy", "neutral"]
+
+
+@pytest.fixture
+def sample():
+    """Labels and logits of forty images; the class joy does not occur."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 4, 40)
+    labels[labels == 2] = 1
+    scores = rng.normal(size=(40, 4))
+    scores[np.arange(40), labels] += 1
+    return labels, scores
+
+
+def test_figures_are_dassls(sample):
+    """Golden numbers of Dassl's evaluator on the sample, commit c61a1b5."""
+    metrics = classification_metrics(*sample, NAMES)
+    assert metrics["accuracy"] == pytest.approx(65.0)
+    assert metrics["macro_f1"] == pytest.approx(66.52421652421653)
+    assert metrics["uar"] == pytest.approx(63.333333333333336)
+    assert metrics["per_class_recall"] == {"anger": 70.0, "fear": 70.0, "joy": None, "neutral": 50.0}
+    labels, scores = sample
+    shifted = classification_metrics(labels, np.roll(scores, 1, axis=1), NAMES)
+    assert shifted["macro_f1"] != pytest.approx(66.52421652421653)
+
+
+def test_confusion_has_true_rows(sample):
+    labels, scores = sample
+    counts = np.array(classification_metrics(labels, scores, NAMES)["confusion"])
+    expected = np.zeros((4, 4), int)
+    for true, predicted in zip(labels, scores.argmax(axis=1), strict=True):
+        expected[true, predicted] += 1
+    assert (counts == expected).all() and not (counts == expected.T).all()
+
+
+def test_calibration_error_restated(sample):
+    """Share-weighted gap between confidence and accuracy in 15 equal bins (Guo et al., arXiv:1706.04599)."""
+    labels, scores = sample
+    probabilities = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+    confidence, hit = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
+
+    def gap(bins: int) -> float:
+        members = [np.ceil(confidence * bins) == b + 1 for b in range(bins)]
+        return 100 * sum(abs(confidence[m].mean() - hit[m].mean()) * m.mean() for m in members if m.any())
+
+    ece = classification_metrics(labels, scores, NAMES)["ece"]
+    assert ece == pytest.approx(gap(15), abs=1e-3)
+    assert ece != pytest.approx(gap(3), abs=1e-3)
+    hot = classification_metrics(labels, 1000 * scores, NAMES)  # sure of everything: the gap is the error rate
+    assert hot["ece"] == pytest.approx(35.0, abs=0.2) and hot["accuracy"] == pytest.approx(65.0)
+
+
+def test_metric_errors(sample):
+    labels, scores = sample
+    with pytest.raises(ValueError, match=r"shape \(40, 4\), expected \(40, 3\)"):
+        classification_metrics(labels, scores, NAMES[:3])
+    with pytest.raises(ValueError, match=r"labels span 0\.\.3, expected 0\.\.2"):
+        classification_metrics(labels, scores[:, :3], NAMES[:3])
+    with pytest.raises(ValueError, match="no images"):
+        classification_metrics(labels[:0], scores[:0], NAMES)
+    with pytest.raises(ValueError, match="class names repeat"):
+        classification_metrics(labels, scores, ["sad", "sad", "glad", "mad"])
+    scores[7, 1] = np.nan
+    with pytest.raises(ValueError, match="1 images are infinite or NaN, first image 7"):
+        classification_metrics(labels, scores, NAMES)
+
+
+def test_evaluator_report(sample, tmp_path, capsys):
+    cfg = get_cfg_default()
+    cfg.TEST.PER_CLASS_RESULT = cfg.TEST.COMPUTE_CMAT = True
+    cfg.OUTPUT_DIR = str(tmp_path)
+    labels, scores = torch.tensor(sample[0]), torch.tensor(sample[1])
+    evaluator = Classification(cfg, lab2cname=dict(enumerate(NAMES)))
+    for part in range(0, 40, 16):
+        evaluator.process(scores[part : part + 16], labels[part : part + 16])
+    figures = evaluator.evaluate()
+    assert list(figures) == ["accuracy", "error_rate", "macro_f1", "uar", "ece", "perclass_accuracy"]
+    report = capsys.readouterr().out
+    dassl = "=> result\n* total: 40\n* correct: 26\n* accuracy: 65.0%\n* error: 35.0%\n* macro_f1: 66.5%\n"
+    assert report.startswith(f"{dassl}* uar: 63.3%\n* ece: ")
+    assert report.endswith(
+        "=> per-class result\n"
+        "* class: 0 (anger)\ttotal: 10\tcorrect: 7\tacc: 70.0%\n"
+        "* class: 1 (fear)\ttotal: 20\tcorrect: 14\tacc: 70.0%\n"
+        "* class: 3 (neutral)\ttotal: 10\tcorrect: 5\tacc: 50.0%\n"
+        "* average: 63.3%\n"
+        f"Confusion matrix is saved to {tmp_path}/cmat.pt\n"
+    )
+    assert torch.load(tmp_path / "cmat.pt")[0, 0] == pytest.approx(0.7)
+    assert torch.equal(evaluator.labels, labels) and evaluator.scores.shape == (40, 4)
+    evaluator.reset()
+    evaluator.process(scores[:8], labels[:8])
+    assert len(evaluator.labels) == 8
+
+
+def test_predictions_are_in_order_and_count_an_image_once():
+    def batch(*indices: int) -> dict:
+        return {"index": torch.tensor(indices), "impath": [f"{i}.png" for i in indices]}
+
+    def infer(batch: dict) -> tuple[torch.Tensor, torch.Tensor]:
+        index = batch["index"]
+        return torch.stack([index, -index], dim=1).half(), index % 2
+
+    found = collect_predictions([batch(3, 0), batch(2, 3), batch(1)], infer)  # two ranks may both have seen image 3
+    assert found.scores.tolist() == [[0, 0], [1, -1], [2, -2], [3, -3]] and found.scores.dtype == torch.float32
+    assert found.labels.tolist() == [0, 1, 0, 1] and found.impaths == ["0.png", "1.png", "2.png", "3.png"]
+    with pytest.raises(ValueError, match="no images"):
+        collect_predictions([], infer)
+
+
+# --- results.json
+
+
+def write(directory: Path, sample, **changes):
+    labels, scores = sample
+    settings = {
+        "trainer": "MPAFER",
+        "dataset": "RAFDB",
+        "split": "test",
+        "seed": 1,
+        "epochs": 5,
+        "engine": {"name": "builtin", "version": "0"},
+        "device": "cpu",
+        "config": get_cfg_default(),
+        "classnames": NAMES,
+        "images": [f"test/{i}.png" for i in range(40)],
+        "labels": labels,
+        "scores": scores,
+    }
+    return write_results(directory, **(settings | changes))
+
+
+def test_results_file_holds_the_run(tmp_path, sample):
+    labels, scores = sample
+    record = write(tmp_path / "new" / "run", sample, fewshot_images=["train/1.png"], train_seconds=np.float32(2.5))
+    file = tmp_path / "new" / "run" / "results.json"
+    read = json.loads(file.read_text(), parse_constant=lambda text: pytest.fail(f"{text} is not JSON"))
+    assert read.keys() == record.keys() and read["metrics"] == record["metrics"]
+    assert set(read) == {
+        *(
+            "trainer",
+            "dataset",
+            "split",
+            "seed",
+            "epochs",
+            "engine",
+            "versions",
+            "commit",
+            "device",
+            "config",
+        ),
+        *("classnames", "metrics", "num_images", "predictions", "scores_file", "learnable_values"),
+        *("checkpoint_bytes", "train_seconds", "images_per_second", "fewshot_images"),
+    }
+    assert read["predictions"][3] == {"image": "test/3.png", "label": labels[3], "pred": scores[3].argmax()}
+    assert read["config"]["OPTIM"]["STEPSIZE"] == [-1] and read["metrics"]["accuracy"] == pytest.approx(65.0)
+    assert set(read["metrics"]) == {"accuracy", "uar", "macro_f1", "ece", "per_class_recall", "confusion"}
+    assert read["versions"]["torch"] and read["train_seconds"] == 2.5
+    stored = np.load(file.parent / read["scores_file"])
+    assert np.allclose(stored["scores"], scores) and (stored["labels"] == labels).all()
+
+
+def test_an_unusable_run_is_not_finished(tmp_path, sample):
+    labels, scores = sample
+    with pytest.raises(ValueError, match="40 images, 39 labels and 40 rows"):
+        write(tmp_path, (labels[:39], scores))
+    with pytest.raises(ValueError, match="infinite or NaN"):
+        write(tmp_path, (labels, scores * np.nan))
+    with pytest.raises(ValueError, match="JSON"):
+        write(tmp_path, sample, train_seconds=float("nan"))
+    assert not (tmp_path / "results.json").exists()
+
+
+def test_commit_is_that_of_our_own_checkout(tmp_path, monkeypatch):
+    def git(*command: str) -> str:
+        identity = ["-c", "user.name=t", "-c", "user.email=t@t", "-c", "commit.gpgsign=false"]
+        clean = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
+        command_line = ["git", "-C", str(tmp_path), *identity, *command]
+        run = subprocess.run(command_line, check=True, capture_output=True, text=True, env=clean)
+        return run.stdout.strip()
+
+    module = tmp_path / "mpafer" / "results.py"
+    module.parent.mkdir()
+    module.write_text("first")
+    monkeypatch.setattr(results, "__file__", str(module))
+    assert results.commit().startswith("mpafer ")  # no repository
+    git("init")
+    git("commit", "--allow-empty", "-m", "somebody else's")
+    assert results.commit().startswith("mpafer ")  # installed in somebody's checkout, but no part of it
+    git("add", ".")
+    git("commit", "-m", "ours")
+    assert results.commit() == git("rev-parse", "HEAD")
+    module.write_text("changed")
+    assert results.commit() == git("rev-parse", "HEAD") + "-dirty"

@@ -1,0 +1,177 @@
+"""The trainer over the runner: what a run leaves behind, resuming, killing, refusing, several processes."""
+
+from __future__ import annotations
+
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from runs import arguments, environment, make_world, prompts, results, run, scores
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_world(tmp_path_factory.mktemp("world"))
+
+
+@pytest.fixture(scope="module")
+def undisturbed(world: Path) -> Path:
+    """A finished run: seed 1, 3 epochs."""
+    out = world / "undisturbed"
+    finished = run(world, out)
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    return out
+
+
+def test_a_run_leaves_log_results_scores_and_a_small_checkpoint(undisturbed: Path, world: Path) -> None:
+    log = (undisturbed / "log.txt").read_text()
+    assert "** Engine **\nbuiltin" in log and "Finish training" in log and "* accuracy:" in log
+    assert "epoch [3/3] batch [3/3] time" in log and "\r" not in log
+    record = results(undisturbed)
+    assert record["num_images"] == 28 == len(record["predictions"]) and record["epochs"] == 3
+    assert record["predictions"][0]["image"].startswith("RAF-DB/basic/Image/aligned/test_")
+    right = [row["label"] == row["pred"] for row in record["predictions"]]
+    assert record["metrics"]["accuracy"] == pytest.approx(100 * sum(right) / 28)
+    assert scores(undisturbed).shape == (28, 7)
+    values = sum(tensor.numel() for tensor in prompts(undisturbed).values())
+    assert record["learnable_values"] == values == 10 * 64 + 2 * 8 * 64
+    (checkpoint,) = (undisturbed / "prompts").glob("model.pth.tar-*")
+    assert record["checkpoint_bytes"] == checkpoint.stat().st_size < 60_000
+    assert set(prompts(undisturbed)) == {"text.ctx", "visual.prompts"}
+    assert list((undisturbed / "tensorboard").iterdir())
+    assert record["config"]["TRAINER"]["MPAFER"]["N_CTX"] == 10 and record["engine"]["name"] == "builtin"
+
+
+def test_same_command_same_numbers_other_seed_other_numbers(undisturbed: Path, world: Path) -> None:
+    assert run(world, world / "again").returncode == 0
+    assert np.array_equal(scores(world / "again"), scores(undisturbed))
+    for seed in (0, 2):
+        assert run(world, world / f"seed{seed}", seed=seed).returncode == 0
+        assert not np.array_equal(scores(world / f"seed{seed}"), scores(undisturbed))
+    assert run(world, world / "zero", seed=0).returncode == 0
+    assert np.array_equal(scores(world / "zero"), scores(world / "seed0"))  # 0 is a seed
+
+
+def test_killed_at_any_moment_it_ends_as_if_nothing_had_happened(world: Path, tmp_path: Path) -> None:
+    longer = {"OPTIM.MAX_EPOCH": 25}
+    assert run(world, tmp_path / "whole", **longer).returncode == 0
+    moments = random.Random(7)
+    killed = tmp_path / "killed"
+    command = [sys.executable, *arguments(world, killed, **longer)]
+    log, interrupted, resumed = killed / "log.txt", 0, 0
+    for attempt in range(4):
+        process = subprocess.Popen(
+            command, env=environment(world), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        marker = "Loading evaluator" if attempt else "Loading dataset"  # the first one dies before any checkpoint
+        before = log.read_text().count(marker) if log.is_file() else 0
+        while process.poll() is None and not (log.is_file() and log.read_text().count(marker) > before):
+            time.sleep(0.02)
+        time.sleep(moments.uniform(0, 0.5))
+        process.send_signal(signal.SIGKILL)
+        interrupted += process.wait() == -signal.SIGKILL
+        resumed += (killed / "prompts" / "checkpoint").is_file()
+    assert interrupted == 4 and resumed >= 1 and not (killed / "results.json").is_file()
+    last = run(world, killed, **longer)
+    assert last.returncode == 0, last.stdout + last.stderr
+    assert np.array_equal(scores(killed), scores(tmp_path / "whole"))
+    assert results(killed)["metrics"] == results(tmp_path / "whole")["metrics"]
+    whole = prompts(tmp_path / "whole")
+    assert all(torch.equal(tensor, whole[name]) for name, tensor in prompts(killed).items())
+
+
+def test_two_ranks_give_the_one_rank_result(undisturbed: Path, world: Path) -> None:
+    out = world / "ranks"
+    launch = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "29713"]
+    command = [sys.executable, *launch, *arguments(world, out)]
+    finished = subprocess.run(command, env=environment(world), capture_output=True, text=True)
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    np.testing.assert_allclose(scores(out), scores(undisturbed), atol=1e-3)
+    for name, tensor in prompts(undisturbed).items():
+        torch.testing.assert_close(prompts(out)[name], tensor, atol=1e-4, rtol=1e-3)
+    assert results(out)["num_images"] == 28
+    # control: the same comparison sees another order of the images
+    assert np.abs(scores(world / "seed2") - scores(undisturbed)).max() > 1e-2
+
+
+def test_evaluation_loads_what_was_trained_and_refuses_the_rest(undisturbed: Path, world: Path, tmp_path: Path) -> None:
+    load = ["--eval-only", "--model-dir", str(undisturbed)]
+    same = run(world, tmp_path / "same", flags=load)
+    assert same.returncode == 0, same.stderr
+    assert np.array_equal(scores(tmp_path / "same"), scores(undisturbed))
+    for options, message in (
+        ({"TRAINER.MPAFER.VISUAL_DEPTH": 1}, r"another shapes: .*\[2, 8, 64\].* there, .*\[1, 8, 64\].* in this run"),
+        ({"TRAINER.MPAFER.N_CTX": 4}, r"\[10, 64\].* there, .*\[4, 64\]"),
+        (
+            {"DATASET.SUBSAMPLE_CLASSES": "anger,fear"},
+            r"another classnames: \['surprise', .* there, \['anger', 'fear'\]",
+        ),
+    ):
+        refused = run(world, tmp_path / "refused", flags=load, **options)
+        assert refused.returncode == 1 and "Traceback" not in refused.stderr
+        assert re.search(message, refused.stderr), refused.stderr
+    missing = run(world, tmp_path / "none", flags=["--eval-only", "--model-dir", str(tmp_path), "--load-epoch", "3"])
+    assert missing.returncode == 1 and "no checkpoint at" in missing.stderr
+
+
+def test_another_backbone_is_refused(undisturbed: Path, world: Path, tmp_path: Path) -> None:
+    from models import random_clip
+    from safetensors.torch import save_file
+
+    state = {key: value.contiguous() for key, value in random_clip(seed=5).openai_state_dict().items()}
+    save_file(state, tmp_path / "other.safetensors")
+    flags = ["--eval-only", "--model-dir", str(undisturbed), "--backbone", str(tmp_path / "other.safetensors")]
+    refused = run(world, tmp_path / "refused", flags=flags)
+    assert refused.returncode == 1 and "is of another backbone" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"TRAINER.MPAFER.TOPK": 3}, "no config key TRAINER.MPAFER.TOPK: did you mean TRAINER.MPAFER.TOP_K?"),
+        ({"TRAINER.MPAFER.TOP_K": 99}, "TOP_K is 99"),
+        ({"INPUT.SIZE": "(64, 64)"}, "INPUT.SIZE is (64, 64)"),
+        ({"DATASET.ROOT": "nowhere"}, "RAFDB was not found"),
+        ({"DATASET.NAME": "RAFBD"}, "RAFDB"),
+        ({"MODEL.BACKBONE.NAME": "ViT-B/17"}, "no CLIP named 'ViT-B/17'"),
+        ({"OPTIM.MAX_EPOCH": "many"}, "OPTIM.MAX_EPOCH"),
+    ],
+)
+def test_bad_input_is_one_clear_message(world: Path, tmp_path: Path, options: dict[str, object], message: str) -> None:
+    refused = run(world, tmp_path / "out", **options)
+    assert refused.returncode == 1 and message in refused.stderr and "Traceback" not in refused.stderr, refused.stderr
+
+
+def test_a_loss_that_is_not_finite_names_step_and_terms(world: Path, tmp_path: Path) -> None:
+    stopped = run(world, tmp_path / "out", **{"OPTIM.LR": "1e38", "OPTIM.WARMUP_EPOCH": -1})
+    assert stopped.returncode == 1
+    assert "Loss is infinite or NaN! epoch [1/3] batch [2/3]" in stopped.stderr and "ce_loss=nan" in stopped.stderr
+
+
+def test_selection_uses_a_validation_set_cut_from_training(world: Path, tmp_path: Path) -> None:
+    chosen = run(world, tmp_path / "out", **{"TEST.FINAL_MODEL": "best_val", "DATASET.VAL_FRACTION": 0.25})
+    assert chosen.returncode == 0, chosen.stderr
+    log = (tmp_path / "out" / "log.txt").read_text()
+    assert log.count("Evaluate on the *val* set") == 3 and log.count("Evaluate on the *test* set") == 1
+    assert "# val      14" in log and "# train_x  42" in log
+    assert (tmp_path / "out" / "prompts" / "model-best.pth.tar").is_file()
+
+
+def test_few_shot_images_are_listed(world: Path, tmp_path: Path) -> None:
+    assert run(world, tmp_path / "out", **{"DATASET.NUM_SHOTS": 2, "OPTIM.MAX_EPOCH": 1}).returncode == 0
+    images = results(tmp_path / "out")["fewshot_images"]
+    assert len(images) == len(set(images)) == 14
+
+
+def test_zero_shot_needs_no_training(world: Path, tmp_path: Path) -> None:
+    finished = run(world, tmp_path / "out", trainer="ZeroshotCLIP", flags=["--eval-only"])
+    assert finished.returncode == 0, finished.stderr
+    record = results(tmp_path / "out")
+    assert record["learnable_values"] == 0 == record["checkpoint_bytes"] and record["num_images"] == 28
