@@ -76,9 +76,11 @@ class PromptTrainer(TrainerX):
         prototypes = torch.empty(0)
         if distributed.is_main():
             items = draw_per_class(self.dm.dataset.train_x, shots, self.seed)
-            transform = self.test_loader.dataset.transforms[0]
-            loading = {"batch_size": self.cfg.DATALOADER.TEST.BATCH_SIZE, "workers": self.cfg.DATALOADER.NUM_WORKERS}
-            prototypes = cached_prototypes(self.model.clip, items, transform, num_classes=self.num_classes, **loading)
+            tested: Any = self.test_loader.dataset  # the transform without augmentation
+            prototypes = cached_prototypes(
+                self.model.clip, items, tested.transforms[0], num_classes=self.num_classes,
+                batch_size=self.cfg.DATALOADER.TEST.BATCH_SIZE, workers=self.cfg.DATALOADER.NUM_WORKERS,
+            )  # fmt: skip
         return distributed.from_main(prototypes.cpu()).to(self.device)
 
     def parse_batch_train(self, batch: dict[str, Any]) -> tuple[Tensor, Tensor]:

@@ -134,8 +134,12 @@ class Clip(nn.Module):
 
     @torch.no_grad()
     def encode_text(self, tokens: Tensor) -> Tensor:
-        """Token ids [C, L] -> text features [C, D], as ``clip.encode_text``."""
-        return self.text(self.text.embed(tokens), eot_positions(tokens))
+        """Token ids [C, L] -> text features [C, D], as ``clip.encode_text``.
+
+        The tower runs to the last EOT of the batch only: the mask is causal, so that is exact, and much cheaper.
+        """
+        eot = eot_positions(tokens)
+        return self.text(self.text.embed(tokens[:, : int(eot.max()) + 1]), eot)
 
 
 def _expand_vocabulary(state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], Tensor | None]:

@@ -124,7 +124,7 @@ class VisionTower(nn.Module):
 
 
 class TextTower(nn.Module):
-    """CLIP's causal text transformer. It runs to the last EOT of the batch only: the mask makes that exact."""
+    """CLIP's causal text transformer. What follows the last EOT cannot matter: callers leave it out."""
 
     def __init__(self, context_length: int, vocab_size: int, width: int, layers: int, embed_dim: int) -> None:
         super().__init__()
@@ -142,8 +142,7 @@ class TextTower(nn.Module):
 
     def forward(self, embeddings: Tensor, eot: Tensor, prompts: Sequence[Tensor] = ()) -> Tensor:
         """Token embeddings [C, L, W] and EOT positions [C] -> text features [C, D], not normalised."""
-        length = int(eot.max()) + 1
         dtype = self.text_projection.dtype
-        x = embeddings[:, :length].to(dtype) + self.positional_embedding[:length].to(dtype)
+        x = embeddings.to(dtype) + self.positional_embedding[: embeddings.shape[1]].to(dtype)
         x = self.ln_final(self.transformer(x, prompts, causal=True))
         return x[torch.arange(len(x), device=x.device), eot] @ self.text_projection

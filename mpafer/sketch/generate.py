@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import logging
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from filelock import FileLock
-from joblib import Parallel, delayed
+from joblib import Parallel, cpu_count, delayed
 from PIL import Image
 from tqdm import tqdm
 
@@ -67,7 +66,7 @@ def generate_dataset(
             shutil.rmtree(leftover)
         part = Path(tempfile.mkdtemp(prefix=f".{FOLDER}-", dir=root))
         part.chmod(0o755)
-        draw_all(part, seed, {"train": train, "test": test}, workers or len(os.sched_getaffinity(0)))
+        draw_all(part, seed, {"train": train, "test": test}, workers or cpu_count())
         (part / "sketchfer.json").write_text(json.dumps(meta, indent=1) + "\n")
         part.rename(folder)
     return folder
