@@ -175,3 +175,19 @@ def test_zero_shot_needs_no_training(world: Path, tmp_path: Path) -> None:
     assert finished.returncode == 0, finished.stderr
     record = results(tmp_path / "out")
     assert record["learnable_values"] == 0 == record["checkpoint_bytes"] and record["num_images"] == 28
+
+
+def test_a_run_gives_probabilities_for_photographs(undisturbed: Path, world: Path, tmp_path: Path) -> None:
+    from mpafer.predict import load_run, probabilities
+
+    model, transform = load_run(undisturbed)
+    images = [str(world / "data" / row["image"]) for row in results(undisturbed)["predictions"]]
+    found = probabilities(model, transform, images, batch_size=5)
+    torch.testing.assert_close(found, torch.from_numpy(scores(undisturbed)).softmax(dim=1), atol=1e-5, rtol=1e-4)
+    command = [sys.executable, "-m", "mpafer.predict", str(undisturbed), *images[:2], "--csv", str(tmp_path / "p.csv")]
+    printed = subprocess.run(command, capture_output=True, text=True, env=environment(world))
+    assert printed.returncode == 0 and "surprise" in printed.stdout, printed.stderr
+    assert len((tmp_path / "p.csv").read_text().splitlines()) == 3
+    command[3] = str(tmp_path)
+    refused = subprocess.run(command, capture_output=True, text=True, env=environment(world))
+    assert refused.returncode == 1 and "no checkpoint" in refused.stderr and "Traceback" not in refused.stderr

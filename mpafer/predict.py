@@ -1,0 +1,97 @@
+"""Class probabilities for photographs from a finished run: `python -m mpafer.predict RUN IMAGE [IMAGE ...]`.
+
+RUN is a folder that train.py wrote (``.../seed1``). Faces should be cropped as the training images were.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import csv
+import io
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+from tabulate import tabulate
+from torch import Tensor
+from yacs.config import CfgNode
+
+from mpafer.clip import load_clip
+from mpafer.engine.builtin.data import read_image
+from mpafer.engine.builtin.transforms import build_transform
+from mpafer.engine.checkpoint import find_checkpoint, load_checkpoint
+from mpafer.prompting.model import PromptedClip
+
+Transform = Callable[[Image.Image], Tensor]
+
+
+def load_run(
+    run: str | Path, *, epoch: int | None = None, backbone: str = "", device: str | torch.device = "cpu"
+) -> tuple[PromptedClip, Any]:
+    """The trained model of a run, in eval mode, and the transform its images go through.
+
+    Args:
+        run: the run's output folder.
+        epoch: which checkpoint; default the best one, or else the last.
+        backbone: name or path of CLIP's weights, where they are not where the run had them.
+        device: where the model goes.
+
+    Raises:
+        FileNotFoundError: no checkpoint there.
+        ValueError: the backbone has other weights than the run's.
+    """
+    import mpafer
+    from mpafer.trainers import METHODS
+
+    path = find_checkpoint(Path(run) / "prompts", epoch)
+    state = load_checkpoint(path)
+    identity, cfg = state["extra"]["identity"], CfgNode.load_cfg(state["extra"]["config"])
+    clip = load_clip(backbone or cfg.MODEL.BACKBONE.NAME, device=device)
+    if clip.fingerprint != identity["backbone"]:
+        raise ValueError(
+            f"{path} is of another backbone: {identity['backbone']} there, {clip.fingerprint} ({clip.name})"
+        )
+    options: dict[str, Any] = cfg.TRAINER[METHODS[identity["method"]].node]
+    model = mpafer.build_model(identity["method"], clip, identity["classnames"], **options)
+    model.prompts.load_state_dict(state["state_dict"])
+    with contextlib.redirect_stdout(io.StringIO()):  # Dassl's lines, for a log
+        transform = build_transform(cfg, is_train=False)
+    return model.eval().to(device), transform
+
+
+@torch.no_grad()
+def probabilities(model: PromptedClip, transform: Transform, images: Sequence[str], batch_size: int = 32) -> Tensor:
+    """Image files -> class probabilities [N, C] on the CPU."""
+    rows = []
+    for start in range(0, len(images), batch_size):
+        batch = torch.stack([transform(read_image(path)) for path in images[start : start + batch_size]])
+        rows.append(model(batch.to(model.clip.device)).logits.softmax(dim=1).cpu())
+    return torch.cat(rows)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", help="output folder of a run")
+    parser.add_argument("images", nargs="+")
+    parser.add_argument("--backbone", default="", help="CLIP by name or path, where it has moved")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--csv", help="write the probabilities there")
+    args = parser.parse_args()
+    try:
+        model, transform = load_run(args.run, backbone=args.backbone, device=args.device)
+        table = probabilities(model, transform, args.images)
+    except (OSError, ValueError) as error:
+        sys.exit(f"error: {error}")
+    rows = [[path, *row] for path, row in zip(args.images, table.tolist(), strict=True)]
+    print(tabulate(rows, ["image", *model.classnames], floatfmt=".3f"))
+    if args.csv:
+        with open(args.csv, "w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows([["image", *model.classnames], *rows])
+
+
+if __name__ == "__main__":
+    main()
