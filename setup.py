@@ -29,7 +29,7 @@ setup(
     },
     install_requires=[
         "filelock",
-        "gdown",
+        "gdown",  # Dassl imports it
         "joblib",
         "numpy",
         "openai-clip",
@@ -41,7 +41,7 @@ setup(
         "scikit-learn",
         "tabulate",
         "tensorboard",
-        "torch",
+        "torch>=2.3",  # the first with torch.amp.GradScaler
         "torchmetrics",
         "torchvision",
         "tqdm",

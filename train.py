@@ -36,7 +36,7 @@ def parse_args() -> argparse.Namespace:
     }
     for name, help_text in text.items():
         parser.add_argument(f"--{name}", type=str, default="", help=help_text)
-    parser.add_argument("--seed", type=int, default=-1, help="0 and above fix the seed; below, nothing is fixed")
+    parser.add_argument("--seed", type=int, default=-1, help="0 and above; below, one is drawn and kept with the run")
     parser.add_argument("--load-epoch", type=int, help="epoch that --eval-only loads; default: the best, else the last")
     for name in ("source-domains", "target-domains", "transforms"):
         parser.add_argument(f"--{name}", type=str, nargs="+", help="as in Dassl")
@@ -71,7 +71,6 @@ def setup_cfg(args: argparse.Namespace) -> CfgNode:
     }
     cfg.merge_from_list([word for key, value in flags.items() if value for word in (key, value)])
     merge_list(cfg, args.opts)
-    cfg.freeze()
     return cfg
 
 
@@ -82,10 +81,13 @@ def main(args: argparse.Namespace) -> None:
     cfg = setup_cfg(args)
     distributed.init(cfg.USE_CUDA)
     mpafer.register(baselines=True)
-    if cfg.SEED >= 0:
-        host.set_random_seed(cfg.SEED)
+    if cfg.SEED < 0:
+        cfg.SEED = run_seed(cfg)
+    cfg.freeze()
+    host.set_random_seed(cfg.SEED)
     host.setup_logger(cfg.OUTPUT_DIR)
     logging.basicConfig(stream=sys.stdout, format="%(levelname)s %(name)s: %(message)s", force=True)
+    logging.getLogger("mpafer").setLevel(logging.INFO)
     print(f"** Config **\n{cfg}\n\n** Engine **\n{host.ENGINE} {host.ENGINE_VERSION}\n")
     print(f"** System info **\n{host.collect_env_info()}\n")
     trainer = host.build_trainer(cfg)
@@ -97,12 +99,17 @@ def main(args: argparse.Namespace) -> None:
     distributed.shutdown()
 
 
-def raised_here(error: BaseException) -> bool:
-    """Whether our own code raised the error: then its message says what to mend, and a traceback would only hide it."""
-    frames = error.__traceback__
-    while frames and frames.tb_next:
-        frames = frames.tb_next
-    return frames is not None and str(frames.tb_frame.f_globals.get("__name__")).startswith("mpafer.")
+def run_seed(cfg: CfgNode) -> int:
+    """The seed where none was given: drawn once, kept in OUTPUT_DIR, so that a resumed run has it again."""
+    from mpafer.engine import distributed
+    from mpafer.engine.builtin.utils import draw_run_seed
+
+    path = Path(cfg.OUTPUT_DIR) / "seed.txt"
+    seed = int(path.read_text()) if path.is_file() else draw_run_seed()
+    if distributed.is_main():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"{seed}\n")
+    return distributed.from_main(seed)
 
 
 if __name__ == "__main__":
@@ -110,6 +117,8 @@ if __name__ == "__main__":
     try:
         main(arguments)
     except Exception as error:
-        if not raised_here(error):
+        from mpafer.errors import user_message
+
+        if (message := user_message(error)) is None:
             raise
-        raise SystemExit(f"error: {error}") from error
+        raise SystemExit(f"error: {message}") from error

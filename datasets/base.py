@@ -74,15 +74,11 @@ class FERDataset(DatasetBase):
         for split, published in self.published.items():
             found = Counter(item.label for item in splits[split])
             pairs = [(name, found[i], published[i]) for i, name in enumerate(self.classes)]
-            if differing := [
-                f"{name} {here} (published {there})" for name, here, there in pairs if here != there
-            ]:
+            if differing := [f"{name} {here} (published {there})" for name, here, there in pairs if here != there]:
                 total = f"{found.total()} images (published {sum(published)})"
                 log.warning("%s %s: %s; %s", self.name, split, total, ", ".join(differing))
 
-    def draw_shots(
-        self, train: list[Item], val: list[Item], shots: int, seed: int
-    ) -> tuple[list[Item], list[Item]]:
+    def draw_shots(self, train: list[Item], val: list[Item], shots: int, seed: int) -> tuple[list[Item], list[Item]]:
         """CoOp's draw: `shots` training and at most 4 validation images per class.
 
         It starts from the seed itself, so that whatever was drawn before cannot change it.
@@ -101,9 +97,7 @@ class FERDataset(DatasetBase):
         """The host's records of the images of the chosen classes, labelled in the order of `chosen`."""
         label = {name: i for i, name in enumerate(chosen)}
         named = ((item.impath, self.classes[item.label]) for item in items)
-        return [
-            Datum(impath=path, label=label[name], classname=name) for path, name in named if name in label
-        ]
+        return [Datum(impath=path, label=label[name], classname=name) for path, name in named if name in label]
 
 
 DatasetClass = TypeVar("DatasetClass", bound=type[FERDataset])
@@ -123,9 +117,7 @@ def choose_classes(classes: Sequence[str], which: str) -> list[str]:
         return list({"all": classes, "base": classes[:half], "new": classes[half:]}[which])
     chosen = [canonical(name) for name in which.split(",")]
     if foreign := set(chosen) - set(classes):
-        raise ValueError(
-            f"DATASET.SUBSAMPLE_CLASSES: no class {', '.join(sorted(foreign))} in {', '.join(classes)}"
-        )
+        raise ValueError(f"DATASET.SUBSAMPLE_CLASSES: no class {', '.join(sorted(foreign))} in {', '.join(classes)}")
     if len(set(chosen)) < len(chosen):
         raise ValueError(f"DATASET.SUBSAMPLE_CLASSES names a class twice: {which}")
     return chosen
@@ -139,9 +131,7 @@ def stratified_cut(items: list[Item], fraction: float, seed: int) -> tuple[list[
         raise ValueError(f"DATASET.VAL_FRACTION must lie between 0 and 1, but is {fraction}")
     labels = [item.label for item in items]
     try:
-        kept, cut = train_test_split(
-            range(len(items)), test_size=fraction, stratify=labels, random_state=max(seed, 0)
-        )
+        kept, cut = train_test_split(range(len(items)), test_size=fraction, stratify=labels, random_state=max(seed, 0))
     except ValueError as error:
         raise ValueError(
             f"cannot cut DATASET.VAL_FRACTION {fraction} of {len(items)} training images "

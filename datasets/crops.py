@@ -64,7 +64,5 @@ def face_box(text: str, size: tuple[int, int], source: str) -> tuple[int, int, i
         min(round(bottom + dy), size[1]),
     )
     if box[0] >= box[2] or box[1] >= box[3]:
-        raise ValueError(
-            f"{source}: the box {text.strip()!r} encloses nothing of an image of {size[0]} x {size[1]}"
-        )
+        raise ValueError(f"{source}: the box {text.strip()!r} encloses nothing of an image of {size[0]} x {size[1]}")
     return box

@@ -38,9 +38,7 @@ def canonical(name: str) -> str:
     key = ALIASES.get(key, key)
     if key not in CLASSES:
         known = ", ".join(CLASSES)
-        raise ValueError(
-            f"unknown expression {name!r}; known: {known}; also understood: {', '.join(ALIASES)}"
-        )
+        raise ValueError(f"unknown expression {name!r}; known: {known}; also understood: {', '.join(ALIASES)}")
     return key
 
 
@@ -52,9 +50,7 @@ def _class_key(name: str) -> str:
         return name.strip().lower()
 
 
-def load_descriptions(
-    path: str | Path | None = None, classnames: Sequence[str] | None = None
-) -> dict[str, str]:
+def load_descriptions(path: str | Path | None = None, classnames: Sequence[str] | None = None) -> dict[str, str]:
     """Class name -> description, from a YAML or JSON mapping; by default Table 1 of the paper's supplement.
 
     Args:
@@ -74,17 +70,13 @@ def load_descriptions(
     except yaml.YAMLError as error:
         raise ValueError(f"{source} is neither YAML nor JSON: {error}") from error
     if not isinstance(content, dict):
-        raise ValueError(
-            f"{source} must map class names to descriptions, but holds a {type(content).__name__}"
-        )
+        raise ValueError(f"{source} must map class names to descriptions, but holds a {type(content).__name__}")
     table: dict[str, str] = {}
     for name, text in content.items():
         if not isinstance(text, str) or not text.strip():
             raise ValueError(f"{source}: the description of {name!r} must be a text, not {text!r}")
         if _class_key(str(name)) in table:
-            raise ValueError(
-                f"{source} describes {_class_key(str(name))!r} twice, the second time as {name!r}"
-            )
+            raise ValueError(f"{source} describes {_class_key(str(name))!r} twice, the second time as {name!r}")
         table[_class_key(str(name))] = text.strip()
     if classnames is None:
         return table

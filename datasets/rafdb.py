@@ -50,9 +50,7 @@ or, without aligned images, the faces being cut out once along the annotated box
 or, in class folders with the official ids 1 to 7,
   DATASET/{train,test}/{1,2,3,4,5,6,7}/*.jpg (or train/ and test/ right here)
 """
-    access = (
-        "free for non-commercial research, by e-mail to the authors: http://www.whdeng.cn/RAF/model1.html"
-    )
+    access = "free for non-commercial research, by e-mail to the authors: http://www.whdeng.cn/RAF/model1.html"
 
     def read(self, folder: Path) -> Splits | None:
         for base in (folder, folder / "basic"):

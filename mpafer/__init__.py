@@ -55,9 +55,13 @@ def build_model(
 
     if method not in METHODS:
         raise ValueError(f"no method {method!r}: {closest(method, METHODS)}")
+    if not classnames or len(set(classnames)) < len(classnames):
+        raise ValueError(f"class names must be one or more, each once, but are {list(classnames)}")
+    trainer = METHODS[method]
     given = {"descriptions": descriptions, "prototypes": prototypes}
     teachers = {name: value for name, value in given.items() if value is not None}
-    trainer = METHODS[method]
+    if unused := teachers.keys() - set(trainer.takes):
+        raise ValueError(f"{method} has no use for {', '.join(sorted(unused))}")
     return trainer.Model(clip, classnames, trainer.Options.of(options), **teachers)
 
 

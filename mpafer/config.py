@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
 from yacs.config import CfgNode
 
 from mpafer.options import closest
@@ -19,6 +20,10 @@ def extend_cfg(cfg: CfgNode) -> None:
     _add(cfg.DATASET, VAL_FRACTION=0.1)  # cut from training, stratified by seed, when a choice needs a validation set
     _add(cfg.DATASET, DESCRIPTIONS="")  # YAML or JSON, class name -> text; "" = the table of the paper's supplement
     _add(cfg.INPUT, RE_P=0.5, RE_SCALE=(0.02, 0.25), RE_RATIO=(0.3, 3.3))  # transform "random_erasing"
+    # CoOp's own nodes, so that its YAML load; where a method of ours has the node, it is that method's
+    _add(cfg.TRAINER, COOP=CfgNode(), COCOOP=CfgNode())
+    _add(cfg.TRAINER.COOP, N_CTX=16, CSC=False, CTX_INIT="", PREC="fp16", CLASS_TOKEN_POSITION="end")
+    _add(cfg.TRAINER.COCOOP, N_CTX=16, CTX_INIT="", PREC="fp16")
     for method in METHODS.values():
         _add(cfg.TRAINER, **{method.node: CfgNode()})
         _add(cfg.TRAINER[method.node], **method.Options().node())
@@ -40,9 +45,11 @@ def merge_file(cfg: CfgNode, path: str) -> None:
     if not Path(path).is_file():
         known = ", ".join(sorted(file.stem for file in Path(path).parent.glob("*.yaml"))) or "nothing"
         raise FileNotFoundError(f"no config file {path}; that folder holds: {known}")
-    with open(path, encoding="utf-8") as file:
-        values = dict(_leaves(CfgNode.load_cfg(file)))
-    _merge(cfg, path, values)
+    try:
+        node = CfgNode(yaml.safe_load(Path(path).read_text("utf-8")) or {})
+    except (yaml.YAMLError, AttributeError) as error:
+        raise ValueError(f"{path} is not YAML with keys and values: {error}") from error
+    _merge(cfg, path, {key: CfgNode._decode_cfg_value(value) for key, value in _leaves(node)})
 
 
 def merge_list(cfg: CfgNode, pairs: Sequence[str]) -> None:
@@ -53,9 +60,22 @@ def merge_list(cfg: CfgNode, pairs: Sequence[str]) -> None:
     _merge(cfg, "command line", values)
 
 
+# What may change between a run and its resumption: places, processes and what is shown.
+_FREE = ("OUTPUT_DIR", "RESUME", "DATASET.ROOT", "DATALOADER.NUM_WORKERS", "MODEL.BACKBONE.NAME", "USE_CUDA", "VERBOSE",
+         "TRAIN.PRINT_FREQ", "TRAIN.CHECKPOINT_FREQ", "TEST.PER_CLASS_RESULT", "TEST.COMPUTE_CMAT")  # fmt: skip
+
+
+def differences(theirs: CfgNode, ours: CfgNode) -> dict[str, tuple[Any, Any]]:
+    """Keys whose values differ so that a run with ``ours`` is not the continuation of one with ``theirs``."""
+    a, b = dict(_leaves(theirs)), dict(_leaves(ours))
+    return {key: (a[key], b[key]) for key in a.keys() & b.keys() if key not in _FREE and a[key] != b[key]}
+
+
 def _merge(cfg: CfgNode, source: str, values: dict[str, Any]) -> None:
     known = dict(_leaves(cfg))
     for key, value in values.items():
+        if value is None and any(leaf.startswith(f"{key}.") for leaf in known):
+            continue  # a node without entries
         if key not in known:
             raise ValueError(f"{source}: no config key {key}: {closest(key, known)}")
         if isinstance(known[key], float) and type(value) is int:

@@ -11,9 +11,11 @@ from typing import Any, TypeVar
 Self = TypeVar("Self", bound="Options")
 
 
-def option(default: Any, *, choices: tuple[Any, ...] = (), least: float | None = None) -> Any:
+def option(
+    default: Any, *, choices: tuple[Any, ...] = (), least: float | None = None, refused: tuple[Any, ...] = ()
+) -> Any:
     """A dataclass field with the values it may take; checked when the options are made."""
-    return field(default=default, metadata={"choices": choices, "least": least})
+    return field(default=default, metadata={"choices": choices, "least": least, "refused": refused})
 
 
 def closest(name: str, known: Iterable[str]) -> str:
@@ -25,19 +27,21 @@ def closest(name: str, known: Iterable[str]) -> str:
 
 @dataclass(frozen=True)
 class Options:
-    """Base of every method's options. Raises ValueError on a value outside its choices or below its least."""
+    """Base of every method's options. Raises ValueError on a value of another type or outside what it may be."""
 
     def __post_init__(self) -> None:
         for entry in fields(self):
-            value, choices, least = (
-                getattr(self, entry.name),
-                entry.metadata.get("choices"),
-                entry.metadata.get("least"),
-            )
+            name, value = entry.name.upper(), getattr(self, entry.name)
+            choices, least = entry.metadata.get("choices"), entry.metadata.get("least")
+            wanted = (int, float) if isinstance(entry.default, float) else (type(entry.default),)
+            if type(value) not in wanted:
+                raise ValueError(f"{name} is {value!r}; it must be of type {wanted[-1].__name__}")
             if choices and value not in choices:
-                raise ValueError(f"{entry.name.upper()} is {value!r}; choose one of {', '.join(map(str, choices))}")
-            if least is not None and value < least:
-                raise ValueError(f"{entry.name.upper()} is {value}; it must be at least {least}")
+                raise ValueError(f"{name} is {value!r}; choose one of {', '.join(map(str, choices))}")
+            if least is not None and not value >= least:  # NaN is refused too
+                raise ValueError(f"{name} is {value}; it must be at least {least}")
+            if value in entry.metadata.get("refused", ()):
+                raise ValueError(f"{name} cannot be {value!r}")
 
     @classmethod
     def of(cls: type[Self], values: Mapping[str, Any]) -> Self:

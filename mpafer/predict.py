@@ -24,6 +24,7 @@ from mpafer.clip import load_clip
 from mpafer.engine.builtin.data import read_image
 from mpafer.engine.builtin.transforms import build_transform
 from mpafer.engine.checkpoint import find_checkpoint, load_checkpoint
+from mpafer.errors import user_message
 from mpafer.prompting.model import PromptedClip
 
 Transform = Callable[[Image.Image], Tensor]
@@ -49,14 +50,17 @@ def load_run(
 
     path = find_checkpoint(Path(run) / "prompts", epoch)
     state = load_checkpoint(path)
+    if "identity" not in state.get("extra", {}):
+        raise ValueError(f"{path} is a checkpoint of another program: it does not say what it was trained with")
     identity, cfg = state["extra"]["identity"], CfgNode.load_cfg(state["extra"]["config"])
     clip = load_clip(backbone or cfg.MODEL.BACKBONE.NAME, device=device)
     if clip.fingerprint != identity["backbone"]:
         raise ValueError(
             f"{path} is of another backbone: {identity['backbone']} there, {clip.fingerprint} ({clip.name})"
         )
-    options: dict[str, Any] = cfg.TRAINER[METHODS[identity["method"]].node]
-    model = mpafer.build_model(identity["method"], clip, identity["classnames"], **options)
+    trainer = METHODS[identity["method"]]
+    options: dict[str, Any] = {key.lower(): value for key, value in cfg.TRAINER[trainer.node].items()}
+    model = mpafer.build_model(identity["method"], clip, identity["classnames"], **options | trainer.untaught)
     model.prompts.load_state_dict(state["state_dict"])
     with contextlib.redirect_stdout(io.StringIO()):  # Dassl's lines, for a log
         transform = build_transform(cfg, is_train=False)
@@ -84,13 +88,15 @@ def main() -> None:
     try:
         model, transform = load_run(args.run, backbone=args.backbone, device=args.device)
         table = probabilities(model, transform, args.images)
-    except (OSError, ValueError) as error:
-        sys.exit(f"error: {error}")
-    rows = [[path, *row] for path, row in zip(args.images, table.tolist(), strict=True)]
-    print(tabulate(rows, ["image", *model.classnames], floatfmt=".3f"))
-    if args.csv:
-        with open(args.csv, "w", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerows([["image", *model.classnames], *rows])
+        rows = [[path, *row] for path, row in zip(args.images, table.tolist(), strict=True)]
+        print(tabulate(rows, ["image", *model.classnames], floatfmt=".3f"))
+        if args.csv:
+            with open(args.csv, "w", newline="", encoding="utf-8") as file:
+                csv.writer(file).writerows([["image", *model.classnames], *rows])
+    except Exception as error:
+        if (message := user_message(error)) is None:
+            raise
+        sys.exit(f"error: {message}")
 
 
 if __name__ == "__main__":

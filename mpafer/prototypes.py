@@ -45,7 +45,7 @@ def cached_prototypes(
     """Mean un-prompted global feature of each class's images, [C, D], not normalised.
 
     Kept under ``$MPAFER_CACHE`` (``~/.cache/mpafer``) and a key that changes with the backbone's weights and precision,
-    the images (name, size in bytes, label) and the transform.
+    the images (path, size, time of change, label) and the transform. A folder that cannot be written to is a warning.
 
     Args:
         clip: frozen backbone.
@@ -62,15 +62,18 @@ def cached_prototypes(
         return load_file(path)["prototypes"].to(clip.device)
     loader = DataLoader(_Images(items, transform), batch_size, num_workers=workers, generator=torch.Generator())
     prototypes = class_prototypes(clip, progress(loader, "prototypes"), num_classes)
-    folder.mkdir(parents=True, exist_ok=True)
-    with atomic_file(path) as file:
-        file.write(save({"prototypes": prototypes.cpu()}))
-    logger.info("class prototypes of %d images written to %s", len(items), path)
+    try:
+        with atomic_file(path) as file:
+            file.write(save({"prototypes": prototypes.cpu()}))
+        logger.info("class prototypes of %d images written to %s", len(items), path)
+    except OSError as error:
+        logger.warning("class prototypes are not kept, %s cannot be written: %s", path, error)
     return prototypes
 
 
 def _key(clip: Clip, items: Sequence[Any], transform: Transform) -> str:
-    images = [(os.path.basename(item.impath), os.path.getsize(item.impath), item.label) for item in items]
+    stats = [os.stat(item.impath) for item in items]
+    images = [(item.impath, s.st_size, s.st_mtime_ns, item.label) for item, s in zip(items, stats, strict=True)]
     parts = [clip.fingerprint, str(clip.dtype), repr(transform), images]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:24]
 

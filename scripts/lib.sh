@@ -11,6 +11,7 @@ REPO=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 DATA=${DATA:-./data}
 OUT=${OUT:-output}
 SEEDS=${SEEDS:-1 2 3}
+[ -z "${VIRTUAL_ENV:-}" ] && [ -x "$REPO/.venv/bin/python" ] && PYTHON=${PYTHON:-$REPO/.venv/bin/python}  # make's own
 PYTHON=${PYTHON:-python}
 
 fail() {
@@ -51,9 +52,8 @@ run_seeds() {
     [[ $shots =~ ^(-1|[1-9][0-9]*)$ ]] || fail "SHOTS is a number of images per class, or -1 for all, not '$shots'"
     [ $(($# % 2)) -eq 0 ] || fail "options come as KEY VALUE pairs; '${!#}' is left over"
 
-    local images="${shots}shots" flags=()
+    local images="${shots}shots"
     [ "$shots" = -1 ] && images=all
-    [ "$trainer" = ZeroshotCLIP ] && flags=(--eval-only)  # nothing to train
     RUN_DIR="$OUT/$dataset/$trainer/${cfg}_$images$(slug "$@")${TAG:+_$TAG}"
     for seed in $SEEDS; do
         dir="$RUN_DIR/seed$seed"
@@ -64,7 +64,7 @@ run_seeds() {
         if compgen -G "$dir/*/model.pth.tar-*" >/dev/null; then echo "resumed: $dir"; else echo "started: $dir"; fi
         "$PYTHON" "$REPO/train.py" --root "$DATA" --seed "$seed" --trainer "$trainer" \
             --dataset-config-file "$data_yaml" --config-file "$cfg_yaml" --output-dir "$dir" \
-            ${flags[@]+"${flags[@]}"} DATASET.NUM_SHOTS "$shots" "$@" || exit
+            DATASET.NUM_SHOTS "$shots" "$@" || exit
         [ -f "$dir/results.json" ] || fail "the run ended without $dir/results.json"
     done
 }

@@ -76,9 +76,7 @@ def make_rafdb(root: Path, layout: str = "official", train: int = 2, test: int =
         lines = [form.list_format.format(stem=stem, label=label) for stem, label in rows]
         if form.blank_line:
             lines.insert(3, "")
-        write(
-            base / "EmoLabel" / form.list_name, form.newline.join(lines)
-        )  # no newline at the end, as in the real one
+        write(base / "EmoLabel" / form.list_name, form.newline.join(lines))  # no newline at the end, as in the real one
     return base
 
 

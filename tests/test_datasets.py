@@ -229,9 +229,7 @@ def test_validation_images_in_a_few_shot_run(cfg, tmp_path):
     assert not set(stems(data.train_x)) & set(stems(data.val))
 
 
-@pytest.mark.parametrize(
-    ("fraction", "message"), [(0.0, "between 0 and 1"), (0.1, "every class in both parts")]
-)
+@pytest.mark.parametrize(("fraction", "message"), [(0.0, "between 0 and 1"), (0.1, "every class in both parts")])
 def test_impossible_validation_cut(cfg, tmp_path, fraction, message):
     make_rafdb(tmp_path)
     cfg.TEST.FINAL_MODEL, cfg.DATASET.VAL_FRACTION = "best_val", fraction
@@ -296,9 +294,7 @@ def test_sketchfer_is_generated_once_and_read(cfg, tmp_path, monkeypatch, name, 
         (tmp_path / "sketchfer/annotations.jsonl").write_text("\n".join(map(json.dumps, rows)))
 
     monkeypatch.setattr(sketchfer, "generate_dataset", generate)
-    monkeypatch.setattr(
-        sketchfer, "is_complete", lambda root: (root / "sketchfer/annotations.jsonl").exists()
-    )
+    monkeypatch.setattr(sketchfer, "is_complete", lambda root: (root / "sketchfer/annotations.jsonl").exists())
     dataset = getattr(sketchfer, name)
     data = dataset(cfg)
     assert data.classnames == list(labels.CLASSES[:classes])
@@ -377,18 +373,14 @@ def test_one_order_for_all():
         6: "anger",
         7: "neutral",
     }
-    assert set(labels.ALIASES.values()) == set(labels.CLASSES) and not set(labels.ALIASES) & set(
-        labels.CLASSES
-    )
+    assert set(labels.ALIASES.values()) == set(labels.CLASSES) and not set(labels.ALIASES) & set(labels.CLASSES)
 
 
 def test_shipped_descriptions_are_the_papers_table():
     table = labels.load_descriptions()
     assert tuple(table) == labels.CLASSES
     assert table["anger"] == "Furrowed eyebrows, narrow eyes, tightened lips, and flared nostrils."
-    assert table["contempt"].startswith("One side of its mouth raised") and table["contempt"].endswith(
-        "raised chin."
-    )
+    assert table["contempt"].startswith("One side of its mouth raised") and table["contempt"].endswith("raised chin.")
 
 
 @pytest.mark.parametrize("ending", ["yaml", "json"])

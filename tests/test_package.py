@@ -54,9 +54,7 @@ def test_wheel_holds_every_file_of_the_package(wheel, repo):
                 expected.add(inside if folder == "mpafer" else f"mpafer/{inside}")
     names = set(wheel.namelist())
     assert expected <= names, sorted(expected - names)
-    assert any(name.endswith("descriptions.yaml") for name in expected), (
-        "the control: data files were looked for"
-    )
+    assert any(name.endswith("descriptions.yaml") for name in expected), "the control: data files were looked for"
 
 
 def test_wheel_imports_without_the_checkout(wheel, tmp_path):

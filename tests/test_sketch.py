@@ -65,9 +65,7 @@ def test_labels_are_a_little_noisy_and_people_differ_between_splits() -> None:
 
     rng = np.random.default_rng(0)
     assert 0.02 < np.mean([confuse(rng, "fear", 0.04) != "fear" for _ in range(3000)]) < 0.06
-    people = {
-        split: {identity(0, f"{split}{i}") for i in range(count)} for split, count in IDENTITIES.items()
-    }
+    people = {split: {identity(0, f"{split}{i}") for i in range(count)} for split, count in IDENTITIES.items()}
     assert len(people["train"]) == IDENTITIES["train"] and not people["train"] & people["test"]
 
 
@@ -103,9 +101,7 @@ def test_rendering_is_a_function_of_its_arguments() -> None:
     who, style = sample_identity(rng), sample_style(rng, "sketchfer")
     one, two = (render(PROTOTYPES["anger"], who, style) for _ in range(2))
     assert np.array_equal(one.image, two.image) and one.boxes == two.boxes
-    assert not np.array_equal(
-        one.image, render(PROTOTYPES["anger"], who, replace(style, roll=style.roll + 5)).image
-    )
+    assert not np.array_equal(one.image, render(PROTOTYPES["anger"], who, replace(style, roll=style.roll + 5)).image)
 
 
 def test_boxes_lie_in_the_image_and_in_facial_order() -> None:
@@ -115,9 +111,7 @@ def test_boxes_lie_in_the_image_and_in_facial_order() -> None:
         assert face.image.shape == (100, 100, 3) and face.image.dtype == np.uint8
         for x0, y0, x1, y1 in face.boxes.values():
             assert 0 <= x0 < x1 <= 100 and 0 <= y0 < y1 <= 100
-        middle = [
-            sum(face.boxes[name][1::2]) / 2 for name in ("forehead", "brows", "eyes", "nose", "mouth", "chin")
-        ]
+        middle = [sum(face.boxes[name][1::2]) / 2 for name in ("forehead", "brows", "eyes", "nose", "mouth", "chin")]
         assert middle == sorted(middle)
 
 

@@ -6,20 +6,19 @@ The loop is the built-in engine's under both hosts: real Dassl's schedules and c
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
-import yaml
 from torch import Tensor
+from yacs.config import CfgNode
 
 from mpafer.clip import load_clip
-from mpafer.engine import distributed, host
+from mpafer.config import differences
+from mpafer.engine import distributed
 from mpafer.engine.builtin.optim import build_optimizer
 from mpafer.engine.builtin.trainer import TrainerX
-from mpafer.engine.checkpoint import checkpoint_path, latest_epoch
-from mpafer.engine.results import write_results
+from mpafer.engine.record import record_run
 from mpafer.engine.schedule import build_lr_scheduler
 from mpafer.options import Options
 from mpafer.prompting.model import PromptedClip
@@ -36,11 +35,13 @@ def register(trainer: type[PromptTrainer]) -> type[PromptTrainer]:
 
 
 class PromptTrainer(TrainerX):
-    """Trains the prompts of a `PromptedClip`. A method sets the three class attributes and is final."""
+    """Trains the prompts of a `PromptedClip`. A method sets the class attributes and is final."""
 
     node: ClassVar[str]  # config node under TRAINER
     Options: ClassVar[type[Options]]
     Model: ClassVar[Any]  # (clip, classnames, options, **teachers) -> PromptedClip
+    takes: ClassVar[tuple[str, ...]] = ()  # teachers that `mpafer.build_model` may hand to the model
+    untaught: ClassVar[dict[str, Any]] = {}  # options that leave out what only training needs
     model: PromptedClip
 
     def check_cfg(self, cfg: Any) -> None:
@@ -69,7 +70,7 @@ class PromptTrainer(TrainerX):
         self.register_model("prompts", self.model.prompts, self.optim, self.sched)
         scaled = needs_scaler(self.options.prec, self.device)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=scaled)
-        self.parallel = distributed.wrap(self.model, broadcast_buffers=False)
+        self.parallel = distributed.wrap(self.model)
 
     def class_prototypes(self, shots: int = -1) -> Tensor:
         """Mean un-prompted feature of each class's training images, ``shots`` of them or all: [C, D]."""
@@ -86,6 +87,12 @@ class PromptTrainer(TrainerX):
     def parse_batch_train(self, batch: dict[str, Any]) -> tuple[Tensor, Tensor]:
         return batch["img"].to(self.device), batch["label"].to(self.device)
 
+    def train(self) -> None:  # type: ignore[override]
+        if self.model.learnable:
+            super().train()
+        else:
+            self.test()
+
     def forward_backward(self, batch: dict[str, Any]) -> dict[str, float]:
         images, labels = self.parse_batch_train(batch)
         out = self.parallel(images)
@@ -95,7 +102,8 @@ class PromptTrainer(TrainerX):
         if self.batch_idx + 1 == self.num_batches:
             self.update_lr()
         accuracy = 100 * (out.logits.argmax(dim=1) == labels).float().mean()
-        return {name: value.item() for name, value in {"loss": loss, "acc": accuracy, **losses}.items()}
+        shown = {"loss": loss, "acc": accuracy, **losses}
+        return dict(zip(shown, torch.stack(list(shown.values())).tolist(), strict=True))  # one wait for the device
 
     def model_inference(self, images: Tensor) -> Tensor:
         return self.model(images).logits
@@ -115,41 +123,20 @@ class PromptTrainer(TrainerX):
     def extra_state(self) -> dict[str, Any]:
         return super().extra_state() | {"identity": self.identity(), "config": self.cfg.dump()}
 
-    def check_state(self, state: dict[str, Any], path: Path) -> None:
-        theirs, ours = state["extra"]["identity"], self.identity()
+    def check_state(self, state: dict[str, Any], path: Path, resuming: bool) -> None:
+        extra, ours = state.get("extra", {}), self.identity()
+        if "identity" not in extra:
+            raise ValueError(f"{path} is a checkpoint of another program: it does not say what it was trained with")
         for key, value in ours.items():
-            if theirs[key] != value:
-                raise ValueError(f"{path} is of another {key}: {theirs[key]} there, {value} in this run")
-
-    # --- results
+            if extra["identity"][key] != value:
+                raise ValueError(f"{path} is of another {key}: {extra['identity'][key]} there, {value} in this run")
+        if resuming and (differing := differences(CfgNode.load_cfg(extra["config"]), self.cfg)):
+            listed = "; ".join(f"{key} {theirs!r} there, {mine!r} here" for key, (theirs, mine) in differing.items())
+            raise ValueError(f"{path} was trained with other options ({listed}): go on with the same, or elsewhere")
 
     def test(self, split: str | None = None) -> float:
         """As Dassl's; the final evaluation (no ``split`` given) writes results.json and scores.npz too."""
         result = super().test(split)
         if split is None and distributed.is_main():
-            self.write_results()
+            record_run(self, self.classnames, self.learnable_values)
         return result
-
-    def write_results(self) -> None:
-        cfg, predictions = self.cfg, self.predictions
-        assert predictions is not None  # test() has just made them
-        folder = os.path.join(self.output_dir, "prompts")
-        last = latest_epoch(folder)
-        trained = (last or 0) * len(self.train_loader_x) * cfg.DATALOADER.TRAIN_X.BATCH_SIZE
-        drawn = self.dm.dataset.train_x if cfg.DATASET.NUM_SHOTS > 0 else []
-
-        def relative(path: str) -> str:
-            return os.path.relpath(path, cfg.DATASET.ROOT)
-
-        write_results(
-            self.output_dir,
-            trainer=type(self).__name__, dataset=cfg.DATASET.NAME, split=cfg.TEST.SPLIT, seed=self.seed,
-            epochs=last or 0, engine={"name": host.ENGINE, "version": host.ENGINE_VERSION}, device=str(self.device),
-            config=yaml.safe_load(cfg.dump()), classnames=self.classnames,
-            images=[relative(path) for path in predictions.impaths],
-            labels=predictions.labels, scores=predictions.scores, learnable_values=self.learnable_values,
-            checkpoint_bytes=checkpoint_path(folder, last).stat().st_size if last else 0,
-            train_seconds=self.train_seconds,
-            images_per_second=trained / self.train_seconds if self.train_seconds else 0.0,
-            fewshot_images=[relative(item.impath) for item in drawn],
-        )  # fmt: skip

@@ -40,7 +40,7 @@ class MPAFEROptions(Options):
     prompt_loss: str = option("contrastive", choices=("contrastive", *DISTANCES, "none"))
     token_loss: bool = True
     prototype_loss: str = option("cosine", choices=(*DISTANCES, "none"))
-    prototype_shots: int = option(-1, least=-1)  # images a prototype; -1 = all
+    prototype_shots: int = option(-1, least=-1, refused=(0,))  # images a prototype; -1 = all
     beta: float = option(1.0, least=0)  # weight of the text side
     gamma: float = option(1.0, least=0)  # weight of the prototypes
     prec: str = option("fp32", choices=PRECISIONS)
@@ -106,6 +106,8 @@ class MPAFER(PromptTrainer):
     node = "MPAFER"
     Options = MPAFEROptions
     Model = MPAFERModel
+    takes = ("descriptions", "prototypes")
+    untaught = {"token_loss": False, "prompt_loss": "none"}  # noqa: RUF012
 
     def teachers(self) -> dict[str, Any]:
         path = self.cfg.DATASET.DESCRIPTIONS

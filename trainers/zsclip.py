@@ -1,6 +1,6 @@
 """Zero-shot CLIP: Learning Transferable Visual Models From Natural Language Supervision. ICML 2021, arXiv 2103.00020.
 
-As CoOp's trainer of the same name: one sentence a class, nothing learns. Run it with ``--eval-only``.
+As CoOp's trainer of the same name: one sentence a class, nothing learns.
 """
 
 from __future__ import annotations

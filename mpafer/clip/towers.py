@@ -1,4 +1,6 @@
-"""CLIP's two transformer towers, batch first, with one slot each where prompts enter.
+"""CLIP's two transformer towers, batch first, with one place each where prompts enter.
+
+Visual prompts join the input of the layers; text prompts are among the token embeddings.
 
 Parameter names are OpenAI's, so their state dict loads strictly; without prompts the outputs equal
 ``clip.encode_image`` / ``encode_text`` (tests/test_clip.py). Torch only.
@@ -45,7 +47,10 @@ class Attention(nn.Module):
         return x.unflatten(-1, (self.heads, -1)).transpose(-3, -2)  # [..., L, W] -> [..., heads, L, W / heads]
 
     def forward(self, x: Tensor, extra: Tensor | None = None, causal: bool = False) -> Tensor:
-        """``x`` [B, L, W] attends to itself and to ``extra`` ([P, W] shared, or [B, P, W]); returns [B, L, W]."""
+        """``x`` [B, L, W] attends to itself and to ``extra`` ([P, W] shared, or [B, P, W]); returns [B, L, W].
+
+        With ``causal`` there is nothing extra to attend to.
+        """
         width = x.shape[-1]
         query, key, value = F.linear(x, self.in_proj_weight, self.in_proj_bias).chunk(3, dim=-1)
         if extra is not None:
@@ -76,7 +81,7 @@ class Block(nn.Module):
 
 
 class Transformer(nn.Module):
-    """A stack of blocks; the only place where prompts enter a tower."""
+    """A stack of blocks."""
 
     def __init__(self, width: int, layers: int) -> None:
         super().__init__()
@@ -109,7 +114,7 @@ class VisionTower(nn.Module):
     def forward(self, images: Tensor, prompts: Sequence[Tensor] = ()) -> tuple[Tensor, Tensor]:
         """[B, 3, H, H] -> global feature [B, D] and patch features [B, N, D], neither normalised.
 
-        Patch tokens take the class token's way out: ``ln_post`` and the projection (method.md 3, an open choice).
+        Patch tokens take the class token's way out: ``ln_post`` and the projection (the paper leaves that open).
         """
         if images.shape[-2:] != (self.image_size, self.image_size):
             height, width = images.shape[-2:]
@@ -140,9 +145,9 @@ class TextTower(nn.Module):
         """Token ids [C, L] -> token embeddings [C, L, W], without positions."""
         return self.token_embedding(tokens)
 
-    def forward(self, embeddings: Tensor, eot: Tensor, prompts: Sequence[Tensor] = ()) -> Tensor:
+    def forward(self, embeddings: Tensor, eot: Tensor) -> Tensor:
         """Token embeddings [C, L, W] and EOT positions [C] -> text features [C, D], not normalised."""
         dtype = self.text_projection.dtype
         x = embeddings.to(dtype) + self.positional_embedding[: embeddings.shape[1]].to(dtype)
-        x = self.ln_final(self.transformer(x, prompts, causal=True))
+        x = self.ln_final(self.transformer(x, causal=True))
         return x[torch.arange(len(x), device=x.device), eot] @ self.text_projection

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from http.client import HTTPException
 from importlib import resources
 from pathlib import Path
 
 import torch
+from filelock import FileLock
 from torch import Tensor
 
 from mpafer.clip.backbone import Clip
@@ -59,12 +61,13 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
         if _is_jit(path):
             return dict(torch.jit.load(str(path), map_location="cpu").state_dict())
         state = torch.load(path, map_location="cpu", weights_only=True)
+        state = state.get("state_dict", state)
     except Exception as error:
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
         raise ValueError(
             f"{path} ({path.stat().st_size:,} bytes) cannot be read as CLIP weights; it is damaged, cut short or of "
-            f"another kind: {str(error).splitlines()[0]}"
+            f"another kind: {reason}"
         ) from error
-    state = state.get("state_dict", state)
     return {key.removeprefix("module."): value for key, value in state.items() if isinstance(value, Tensor)}
 
 
@@ -87,6 +90,12 @@ def _named(name: str) -> Path:
         raise ValueError(f"{name} is a ResNet CLIP: no patch tokens, no place for visual prompts; take a ViT")
     url = urls[name]
     path, checksum = CACHE / url.rsplit("/", 1)[1], url.split("/")[-2]
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{path}.lock"):  # several processes may start at once
+        return _checked(name, url, path, checksum)
+
+
+def _checked(name: str, url: str, path: Path, checksum: str) -> Path:
     fault = ""
     if path.is_file():
         if _sha256(path) == checksum:
@@ -96,7 +105,7 @@ def _named(name: str) -> Path:
     try:
         part = CACHE / "part"  # beside the final place, so that a broken download leaves no half file under its name
         Path(clip_module()._download(url, str(part))).replace(path)
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, HTTPException) as error:
         raise FileNotFoundError(
             f"{fault}{name} cannot be downloaded ({error}). On a machine with a network get {path.name} "
             f"(sha256 {checksum}) from {url} and put it at {path}, or name its path in MODEL.BACKBONE.NAME"

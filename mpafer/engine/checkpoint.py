@@ -70,7 +70,9 @@ def saved_epochs(directory: str | Path) -> list[int]:
 def find_checkpoint(directory: str | Path, epoch: int | None = None) -> Path:
     """The file to load: that of ``epoch``, or by default the best epoch's, or else the latest one's."""
     best = checkpoint_path(directory)
-    return best if epoch is None and best.is_file() else checkpoint_path(directory, epoch or latest_epoch(directory))
+    if epoch is None and not best.is_file():
+        epoch = latest_epoch(directory)
+    return checkpoint_path(directory, epoch)
 
 
 def prune_checkpoints(directory: str | Path, keep: Callable[[int], bool]) -> None:

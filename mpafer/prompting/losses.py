@@ -1,4 +1,4 @@
-"""Alignment losses, one equation each (method.md 1 and 2). All reduce to a scalar and work on unit vectors."""
+"""Alignment losses, one equation each. All reduce to a scalar and work on unit vectors."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ class PromptedClip(nn.Module):
     """Frozen CLIP, text prompts, optional visual prompts, one similarity head.
 
     Args:
-        clip: frozen backbone; shared, never changed.
+        clip: frozen backbone; its weights are never changed, and a copy is made where the precision differs.
         classnames: C class names, in the order of the labels.
         text: module whose forward gives token embeddings [C, L, W] and whose ``eot`` holds the EOS positions [C].
         visual: module whose forward gives a [P, W] tensor a layer, or None.
@@ -59,7 +59,7 @@ class PromptedClip(nn.Module):
         self.prompts = nn.ModuleDict({"text": text})
         if visual is not None:
             self.prompts["visual"] = visual
-        self._text: tuple[object, Tensor, Tensor] | None = None
+        self._encoded: tuple[Tensor, Tensor] | None = None
 
     @property
     def learnable(self) -> dict[str, nn.Parameter]:
@@ -83,16 +83,18 @@ class PromptedClip(nn.Module):
         return self.prompts["text"].get_buffer("eot")
 
     def encode_classes(self) -> tuple[Tensor, Tensor]:
-        """Token embeddings [C, L, W] and features [C, D] of the class prompts; kept while nothing can change them."""
-        prompts = self.prompts["text"]
-        key = (self.eot.device, *(parameter._version for parameter in prompts.parameters()))
-        if torch.is_grad_enabled() or self._text is None or self._text[0] != key:
-            embeddings = prompts()
-            text = self.clip.text(embeddings, self.eot).float()
-            self._text = None if torch.is_grad_enabled() else (key, embeddings, text)
-            return embeddings, text
-        return self._text[1:]
+        """Token embeddings [C, L, W] and features [C, D] of the class prompts; kept while evaluation sees the same."""
+        embeddings = self.prompts["text"]()
+        if torch.is_grad_enabled():
+            return embeddings, self.clip.text(embeddings, self.eot).float()
+        if self._encoded is None or not _same(self._encoded[0], embeddings):
+            self._encoded = embeddings, self.clip.text(embeddings, self.eot).float()
+        return self._encoded
 
     def losses(self, out: Output, labels: Tensor) -> dict[str, Tensor]:
         """Weighted loss terms by name; the objective is their sum. Here the cross-entropy alone."""
         return {"ce_loss": F.cross_entropy(out.logits, labels)}
+
+
+def _same(a: Tensor, b: Tensor) -> bool:
+    return a.shape == b.shape and a.device == b.device and torch.equal(a, b)

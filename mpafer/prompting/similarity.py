@@ -1,4 +1,4 @@
-"""Image-text similarities: global, sparse local, and their sum (method.md 3; seed, supplementary 2)."""
+"""Image-text similarities: global, sparse local, and their sum (supplement, section 2)."""
 
 from __future__ import annotations
 

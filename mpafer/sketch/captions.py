@@ -85,9 +85,7 @@ CUES: tuple[Cue, ...] = (
 VISIBLE = 0.3
 
 
-def caption(
-    rng: np.random.Generator, au: ActionUnits, who: Identity, style: Style, emotion: str | None
-) -> str:
+def caption(rng: np.random.Generator, au: ActionUnits, who: Identity, style: Style, emotion: str | None) -> str:
     """One caption of a rendering; `emotion` is the class it was drawn as, None for a face without one."""
     phrases = describe_parts(rng, au)
     opening = str(rng.choice(OPENINGS))
@@ -138,14 +136,10 @@ def describe_scene(rng: np.random.Generator, style: Style) -> list[str]:
     found = []
     if style.scene != "plain":
         found.append(
-            {"stripes": "stripes behind", "crowd": "people behind"}.get(
-                style.scene, f"a {style.scene} behind"
-            )
+            {"stripes": "stripes behind", "crowd": "people behind"}.get(style.scene, f"a {style.scene} behind")
         )
     if style.cover != "none":
-        found.append(
-            {"hand": "a hand on the face", "bar": "something in front"}.get(style.cover, "loose hair")
-        )
+        found.append({"hand": "a hand on the face", "bar": "something in front"}.get(style.cover, "loose hair"))
     facts = ((style.grey, "black and white"), (style.blur > 0.7, "blurry"), (style.noise > 10, "grainy"))
     found += [word for true, word in facts if true]
     if abs(style.roll) > 6:

@@ -38,6 +38,4 @@ def draw_face(au: ActionUnits, who: Identity, palette: Palette) -> Drawing:
     boxes["mouth"] = draw_mouth(features, au, who)
     draw_glasses(features, who)
     draw_hair(back, front, who)
-    return Drawing(
-        back.svg(), head.svg(), features.svg(), front.svg(), {name: boxes[name] for name in REGIONS}
-    )
+    return Drawing(back.svg(), head.svg(), features.svg(), front.svg(), {name: boxes[name] for name in REGIONS})

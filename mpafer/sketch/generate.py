@@ -42,7 +42,8 @@ def generate_dataset(
 
     Layout: `{train,test}/*.jpg` (100 x 100), `annotations.jsonl` (a line per image: file, split, label,
     true_class, aus, identity, style, boxes) and `sketchfer.json` (version, seed, counts). The same seed gives
-    the same bytes for any number of workers. If several processes start at once, one draws, the others wait.
+    the same bytes for any number of workers (and the same versions of resvg-py, numpy and Pillow). If several
+    processes start at once, one draws and the others wait.
 
     Raises:
         ValueError: the folder holds a complete set drawn with another seed or size.
@@ -55,9 +56,7 @@ def generate_dataset(
         if is_complete(root):
             found = json.loads((folder / "sketchfer.json").read_text())
             if found != meta:
-                raise ValueError(
-                    f"{folder} holds {found}, not {meta}: choose another root or delete that folder"
-                )
+                raise ValueError(f"{folder} holds {found}, not {meta}: choose another root or delete that folder")
             return folder
         if folder.exists():
             logger.warning("%s is incomplete or of another version: drawing it again", folder)
@@ -78,11 +77,7 @@ def is_complete(root: Path | str) -> bool:
     try:
         meta = json.loads((folder / "sketchfer.json").read_text())
         images = {split: sum(1 for _ in (folder / split).glob("*.jpg")) for split in SPLITS}
-        return bool(
-            meta["version"] == VERSION
-            and images == meta["counts"]
-            and (folder / "annotations.jsonl").exists()
-        )
+        return bool(meta["version"] == VERSION and images == meta["counts"] and (folder / "annotations.jsonl").exists())
     except (OSError, ValueError, KeyError):
         return False
 
@@ -152,6 +147,4 @@ def class_list(seed: int, split: str, count: int) -> list[str]:
     whole = np.floor(shares).astype(int)
     whole[np.argsort(whole - shares, kind="stable")[: count - whole.sum()]] += 1
     names = np.repeat(CLASSES, whole)
-    return [
-        str(n) for n in np.random.default_rng([STREAMS["labels"], seed, STREAMS[split]]).permutation(names)
-    ]
+    return [str(n) for n in np.random.default_rng([STREAMS["labels"], seed, STREAMS[split]]).permutation(names)]

@@ -49,12 +49,8 @@ def draw_beard(pen: Pen, au: ActionUnits, who: Identity) -> None:
     """Drawn under the mouth: the lips stay visible."""
     colours, half, bottom, y = pen.palette, who.face_width * 0.86, chin_bottom(au), who.mouth_y
     if who.beard in ("full", "stubble"):
-        cheek = curve(
-            (50 - half, 62), (50 - half * 0.9, bottom, 50, bottom), (50 + half * 0.9, bottom, 50 + half, 62)
-        )
-        inner = curve(
-            (50 + half, 62), (50 + 14, 70, 50 + 11, 66), (50, 63, 50 - 11, 66), (50 - 14, 70, 50 - half, 62)
-        )
+        cheek = curve((50 - half, 62), (50 - half * 0.9, bottom, 50, bottom), (50 + half * 0.9, bottom, 50 + half, 62))
+        inner = curve((50 + half, 62), (50 + 14, 70, 50 + 11, 66), (50, 63, 50 - 11, 66), (50 - 14, 70, 50 - half, 62))
         pen.path(
             cheek + inner.replace("M", "L", 1) + "Z",
             colours.hair,

@@ -18,9 +18,7 @@ def draw_head(back: Pen, head: Pen, au: ActionUnits, who: Identity) -> Box:
     back.path("M38 80H62L66 104H34Z", colours.skin, colours.line, 0.8)  # neck
     back.ellipse(50, bottom + 1, jaw * 0.8 + 4, 4.5, colours.shade, 0.45)
     for side in SIDES:
-        head.ellipse(
-            50 + side * half, 53, 3.6, 6.5, colours.skin, 1, f'stroke="{colours.line}" stroke-width="0.8"'
-        )
+        head.ellipse(50 + side * half, 53, 3.6, 6.5, colours.skin, 1, f'stroke="{colours.line}" stroke-width="0.8"')
         if who.earrings:
             head.ellipse(50 + side * (half + 1), 61, 1.2, 1.6, "#e3b341")
     outline = curve(
@@ -33,9 +31,7 @@ def draw_head(back: Pen, head: Pen, au: ActionUnits, who: Identity) -> Box:
     head.path(outline, colours.skin, colours.line, 1.0)
     # A raised chin shows a boss with an arc over it; a retracted one a fold under it.
     top = bottom - 9 - 2 * au.chin_raise
-    head.crease(
-        curve((44, top + 2), (50, top - 3, 56, top + 2)), 0.15 + 0.85 * au.chin_raise, 0.9 + au.chin_raise
-    )
+    head.crease(curve((44, top + 2), (50, top - 3, 56, top + 2)), 0.15 + 0.85 * au.chin_raise, 0.9 + au.chin_raise)
     for dx, dy in ((-2, 4.0), (2, 4.0), (0, 5.5)):
         head.ellipse(50 + dx, top + dy, 0.7, 0.6, colours.shade, 0.6 * au.chin_raise)
     fold = bottom + 3.5
@@ -71,9 +67,7 @@ def draw_nose(pen: Pen, au: ActionUnits, who: Identity) -> Box:
             pen.crease(fold, au.nose_wrinkle, 1.0)
         fold = curve((tip + side * 1.5, y - 3), (tip + side * 6.5, y + 1.5, tip + side * 7.5, y + 8))
         pen.crease(fold, max(au.nose_wrinkle, 0.55 * au.corner_up, 0.45 * who.age), 1.0)
-    pen.path(
-        curve((50 - 2 * size, y + 1), (50, y + 2.6, 50 + 2 * size, y + 1)), stroke=colours.line, width=0.8
-    )
+    pen.path(curve((50 - 2 * size, y + 1), (50, y + 2.6, 50 + 2 * size, y + 1)), stroke=colours.line, width=0.8)
     return 50 - wing - 3, who.eye_y + 1, 50 + wing + 3, y + 3.5
 
 
@@ -117,9 +111,7 @@ def draw_mouth(pen: Pen, au: ActionUnits, who: Identity) -> Box:
     for side, corner in ((-1, left), (1, right)):
         x = 50 + side * (half + 1.4)
         pull = max(au.corner_up, au.one_corner_up if side > 0 else 0)
-        pen.crease(
-            curve((x, corner - 2.5), (x + side * 2.4, corner, x, corner + 2.5)), max(pull, 0.2 * who.age), 1.1
-        )
+        pen.crease(curve((x, corner - 2.5), (x + side * 2.4, corner, x, corner + 2.5)), max(pull, 0.2 * who.age), 1.1)
         pen.crease(
             curve((x - side * 0.5, corner), (x + side * 0.8, corner + 2.5, x + side * 0.8, corner + 5)),
             au.corner_down,

@@ -32,18 +32,14 @@ class Pen:
         self.palette = palette
         self.shapes: list[str] = []
 
-    def path(
-        self, d: str, fill: str = "none", stroke: str = "", width: float = 0.0, opacity: float = 1.0
-    ) -> None:
+    def path(self, d: str, fill: str = "none", stroke: str = "", width: float = 0.0, opacity: float = 1.0) -> None:
         if opacity <= 0.02:
             return
         pen = f' stroke="{stroke}" stroke-width="{width * self.palette.width:.2f}"' if stroke else ""
         see = f' opacity="{min(opacity, 1):.2f}"' if opacity < 1 else ""
         self.shapes.append(f'<path d="{d}" fill="{fill}"{pen}{see}/>')
 
-    def ellipse(
-        self, x: float, y: float, rx: float, ry: float, fill: str, opacity: float = 1, extra: str = ""
-    ) -> None:
+    def ellipse(self, x: float, y: float, rx: float, ry: float, fill: str, opacity: float = 1, extra: str = "") -> None:
         where = f'cx="{x:.2f}" cy="{y:.2f}" rx="{rx:.2f}" ry="{ry:.2f}"'
         self.shapes.append(f'<ellipse {where} fill="{fill}" opacity="{opacity:.2f}" {extra}/>')
 

@@ -32,7 +32,7 @@ logger = logging.getLogger("mpafer.sketch.pretrain")
 
 SCALE = 100.0  # of the logits, as CLIP's at the end of its training
 HOLD_OUT = 2000  # faces of the pool that are only looked at
-VISION_SHARE = 0.8  # of the minutes
+VISION_SHARE = 0.82  # of the minutes
 
 
 class Clock:
@@ -65,7 +65,7 @@ def train_vision(
     generator: torch.Generator,
     fuse: bool,
 ) -> None:
-    """Stage 1; the first tenth on easier faces only."""
+    """Stage 1; its first half on the easier faces only."""
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.05)
     spent, step, seen = 0.0, 0, 0
     if state.exists():
@@ -81,16 +81,13 @@ def train_vision(
     targets = torch.cat([pool.units, pool.traits], dim=1)
     weight = torch.cat([torch.ones(len(UNITS)), torch.full((pool.traits.shape[1],), 0.15)])
     while clock.share < 1:
-        candidates = easy if clock.share < 0.1 else everything
+        candidates = easy if clock.share < 0.5 else everything
         index = candidates[torch.randint(len(candidates), (batch,), generator=generator)]
         with torch.autocast("cpu", dtype=torch.bfloat16):
             image, patches = see(augment(pool.images[index], generator))
             losses = [
                 share
-                * (
-                    weight
-                    * F.binary_cross_entropy_with_logits(model.read(z), targets[index], reduction="none")
-                ).mean()
+                * (weight * F.binary_cross_entropy_with_logits(model.read(z), targets[index], reduction="none")).mean()
                 for share, z in ((1.0, image), (0.3, patches.mean(1)))
             ]
             if step % 2:
@@ -106,15 +103,11 @@ def train_vision(
         if time.monotonic() - mark > 120 or clock.share >= 1:
             rate, mark, seen = seen / (time.monotonic() - mark), time.monotonic(), 0
             shown = " ".join(f"{float(v.detach()):.4f}" for v in losses)
-            logger.info(
-                "stage 1: %.2f of the time, step %d, %.0f images/s, losses %s", clock.share, step, rate, shown
-            )
+            logger.info("stage 1: %.2f of the time, step %d, %.0f images/s, losses %s", clock.share, step, rate, shown)
             save_state(state, model, optimizer, clock.share * minutes, step)
 
 
-def save_state(
-    path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, spent: float, step: int
-) -> None:
+def save_state(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, spent: float, step: int) -> None:
     part = path.with_suffix(".part")
     whole = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "spent": spent, "step": step}
     torch.save(whole, part)
@@ -185,7 +178,7 @@ def main() -> None:
     model = Students(tokens, pool.traits.shape[1])
     vision, text = VISION_SHARE * args.minutes, (1 - VISION_SHARE) * args.minutes
     with sdpa_kernel(SDPBackend.MATH):  # for few tokens its backward is the fastest on CPUs
-        train_vision(model, pool, vision, args.state / "vision.pt", args.batch, generator, args.compile)
+        train_vision(model, pool, vision, args.state / f"vision-{args.seed}.pt", args.batch, generator, args.compile)
         train_text(model, pool, text, 4 * args.batch, generator)
     report(model, tokens, held)
     write_asset(args.out, model, tokens, SCALE, args.seed)

@@ -54,9 +54,7 @@ def develop(image: Image.Image, style: Style) -> np.ndarray:
         image = image.filter(ImageFilter.GaussianBlur(style.blur * size / SIZE))
     if style.pixel > 1:
         small = max(size // style.pixel, 8)
-        image = image.resize((small, small), Image.Resampling.BOX).resize(
-            (size, size), Image.Resampling.NEAREST
-        )
+        image = image.resize((small, small), Image.Resampling.BOX).resize((size, size), Image.Resampling.NEAREST)
     pixels = np.asarray(image, dtype=np.float32)
     if style.light:
         angle = np.deg2rad(style.light_angle)
@@ -126,9 +124,7 @@ def cover(style: Style, skin: str) -> str:
     """Something in front of the face."""
     x, y, r, edge = style.cover_x, style.cover_y, style.cover_size, mix(skin, style.ink, 0.6)
     if style.cover == "hand":
-        finger = (
-            f'width="{r * 0.45:.1f}" height="{2 * r:.1f}" rx="{r * 0.22:.1f}" fill="{skin}" stroke="{edge}"'
-        )
+        finger = f'width="{r * 0.45:.1f}" height="{2 * r:.1f}" rx="{r * 0.22:.1f}" fill="{skin}" stroke="{edge}"'
         rects = (f'<rect x="{x - r + k * r * 0.5:.1f}" y="{y - r:.1f}" {finger}/>' for k in range(4))
         return f'<g stroke-width="0.7">{"".join(rects)}</g>'
     if style.cover == "bar":

@@ -24,9 +24,7 @@ def contact_sheet(columns: int, seed: int, family: str) -> Image.Image:
     for row, name in enumerate(CLASSES):
         faces = [render(PROTOTYPES[name], Identity(), Style())]
         for _ in range(columns):
-            faces.append(
-                render(sample_expression(rng, name), sample_identity(rng), sample_style(rng, family))
-            )
+            faces.append(render(sample_expression(rng, name), sample_identity(rng), sample_style(rng, family)))
         write.text((4, SIZE * row + SIZE // 2), name, fill="black")
         for column, face in enumerate(faces):
             sheet.paste(Image.fromarray(face.image), (MARGIN + SIZE * column, SIZE * row))

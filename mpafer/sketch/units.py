@@ -108,9 +108,7 @@ def sample_fidget(rng: np.random.Generator) -> np.ndarray:
 def sample_free(rng: np.random.Generator) -> ActionUnits:
     """Any face at all: a few units at random strength, for describing parts without thinking of emotions."""
     active = rng.random(len(UNITS)) < rng.uniform(0.08, 0.4)
-    return ActionUnits.from_vector(
-        np.where(active, rng.uniform(0.3, 1.0, len(UNITS)), 0) + sample_fidget(rng) * 0.3
-    )
+    return ActionUnits.from_vector(np.where(active, rng.uniform(0.3, 1.0, len(UNITS)), 0) + sample_fidget(rng) * 0.3)
 
 
 def confuse(rng: np.random.Generator, name: str, rate: float) -> str:

@@ -11,9 +11,7 @@ def draw_forehead(pen: Pen, au: ActionUnits, who: Identity) -> Box:
     strength = max(au.forehead_lines, 0.3 * who.age)
     for i, y in enumerate((22.5, 26.0, 29.5)):
         half = 13 - 1.5 * i
-        wave = curve(
-            (50 - half, y + 1), (50 - half / 2, y - 1.2, 50, y), (50 + half / 2, y - 1.2, 50 + half, y + 1)
-        )
+        wave = curve((50 - half, y + 1), (50 - half / 2, y - 1.2, 50, y), (50 + half / 2, y - 1.2, 50 + half, y + 1))
         pen.crease(wave, strength, 1.0)
     return 50 - who.face_width * 0.75, 17, 50 + who.face_width * 0.75, 32
 
@@ -24,27 +22,12 @@ def draw_brows(pen: Pen, au: ActionUnits, who: Identity) -> Box:
     for side in SIDES:
         lone = -5.0 if side > 0 else 2.6
         inner_y = (
-            base
-            + 0.6
-            - 5.2 * au.inner_brow_raise
-            + 4.6 * au.brow_lower
-            + who.brow_tilt
-            + lone * au.one_brow_raise
+            base + 0.6 - 5.2 * au.inner_brow_raise + 4.6 * au.brow_lower + who.brow_tilt + lone * au.one_brow_raise
         )
         outer_y = (
-            base
-            + 1.0
-            - 4.2 * au.outer_brow_raise
-            + 0.6 * au.brow_lower
-            - who.brow_tilt
-            + lone * au.one_brow_raise
+            base + 1.0 - 4.2 * au.outer_brow_raise + 0.6 * au.brow_lower - who.brow_tilt + lone * au.one_brow_raise
         )
-        arch = (
-            2.0
-            + 1.2 * au.outer_brow_raise
-            + (1.0 * au.one_brow_raise if side > 0 else 0)
-            - 1.2 * au.brow_lower
-        )
+        arch = 2.0 + 1.2 * au.outer_brow_raise + (1.0 * au.one_brow_raise if side > 0 else 0) - 1.2 * au.brow_lower
         inner_x = 50 + side * (who.eye_gap - 7.2 - 1.6 * au.brow_lower)
         outer_x = 50 + side * (who.eye_gap + 7.5)
         middle = (inner_y + outer_y) / 2 - arch * 2
@@ -120,6 +103,4 @@ def draw_tears(pen: Pen, au: ActionUnits, x: float, y: float) -> None:
         width=1.5,
         opacity=0.4 + 0.5 * au.tears,
     )
-    pen.ellipse(
-        x, y + fall, size, size * 1.1, colours.tear, 0.95, f'stroke="{colours.line}" stroke-width="0.3"'
-    )
+    pen.ellipse(x, y + fall, size, size * 1.1, colours.tear, 0.95, f'stroke="{colours.line}" stroke-width="0.3"')

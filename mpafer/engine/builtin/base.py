@@ -23,7 +23,9 @@ class TrainerBase(TrainedModels):
     """A training loop with hooks over any number of registered models. The method names are Dassl's."""
 
     start_epoch = 0
-    train_seconds = 0.0  # in run_epoch, over all sessions of the run
+    checkpoint: Path | None = None  # the file whose weights the models have, and the epochs that made them
+    trained_epochs = 0
+    train_seconds = 0.0  # in run_epoch, over all processes of the run
 
     def __init__(self) -> None:
         super().__init__()
@@ -40,8 +42,8 @@ class TrainerBase(TrainedModels):
         self.scaler.load_state_dict(state["scaler"])
         self.train_seconds = state["train_seconds"]
 
-    def check_state(self, state: dict[str, Any], path: Path) -> None:
-        """A trainer's place to refuse a checkpoint (read from ``path``) that is not of its run."""
+    def check_state(self, state: dict[str, Any], path: Path, resuming: bool) -> None:
+        """A trainer's place to refuse a checkpoint (read from ``path``) that it cannot load, or not go on from."""
 
     def save_model(
         self,
@@ -56,10 +58,11 @@ class TrainerBase(TrainedModels):
             return
         for name, model in self._models.items():
             optim, sched = self._optims[name], self._scheds[name]
+            over = epoch + 1 >= self.max_epoch  # a finished run needs no momenta, which are as large as the weights
             state = {
                 "state_dict": model.state_dict(),
                 "epoch": epoch + 1,
-                "optimizer": optim and optim.state_dict(),
+                "optimizer": None if over else optim and optim.state_dict(),
                 "scheduler": sched and sched.state_dict(),
                 "val_result": None if val_result is None else float(val_result),
                 "extra": self.extra_state(),
@@ -68,14 +71,15 @@ class TrainerBase(TrainedModels):
 
     def load_model(self, directory: str, epoch: int | None = None) -> None:
         """Load, strictly, the weights after ``epoch`` epochs; by default the best ones, or else the last."""
-        if not directory:
-            print("Note that load_model() is skipped as no pretrained model is given")
-            return
-        for name in self.get_model_names():
+        names = self.get_model_names()
+        if names and not directory:
+            raise ValueError("no trained weights are named: give the run's folder (--model-dir)")
+        for name in names:
             path = find_checkpoint(Path(directory) / name, epoch)
             state = load_checkpoint(path)
-            self.check_state(state, path)
+            self.check_state(state, path, resuming=False)
             self._models[name].load_state_dict(state["state_dict"])
+            self.checkpoint, self.trained_epochs = path, state["epoch"]
             result = "none" if state["val_result"] is None else f"{state['val_result']:.1f}"
             print(f"Load {path} to {name} (epoch={state['epoch']}, val_result={result})")
 
@@ -92,10 +96,11 @@ class TrainerBase(TrainedModels):
         for name in names:
             path = checkpoint_path(Path(directory) / name, epoch)
             state = load_checkpoint(path)
-            self.check_state(state, path)
+            self.check_state(state, path, resuming=True)
             self._models[name].load_state_dict(state["state_dict"])
+            self.checkpoint, self.trained_epochs = path, epoch
             for part, saved in ((self._optims[name], "optimizer"), (self._scheds[name], "scheduler")):
-                if part is not None:
+                if part is not None and state[saved] is not None:
                     part.load_state_dict(state[saved])
         self.load_extra_state(state["extra"])
         print(f"Previous epoch: {epoch}")

@@ -73,6 +73,9 @@ class SimpleTrainer(TrainerBase):
     def _check_selection(self) -> None:
         """A choice is made on validation images or not at all: there is no falling back to the test split."""
         cfg = self.cfg.TEST
+        for key, choices in (("FINAL_MODEL", ("last_step", "best_val")), ("SPLIT", ("test", "val"))):
+            if cfg[key] not in choices:
+                raise ValueError(f"TEST.{key} is {cfg[key]!r}; choose one of {', '.join(choices)}")
         if self.val_loader is None and (cfg.FINAL_MODEL == "best_val" or cfg.SPLIT == "val"):
             raise ValueError(
                 f"TEST.FINAL_MODEL={cfg.FINAL_MODEL}, TEST.SPLIT={cfg.SPLIT}: {self.cfg.DATASET.NAME} has no "
@@ -96,6 +99,8 @@ class SimpleTrainer(TrainerBase):
         if self.cfg.RESUME and not Path(self.cfg.RESUME).is_dir():
             raise FileNotFoundError(f"RESUME={self.cfg.RESUME}: there is no such folder")
         self.start_epoch = self.resume_model_if_exist(self.cfg.RESUME or self.output_dir)
+        if self.cfg.RESUME and not self.start_epoch:
+            raise FileNotFoundError(f"RESUME={self.cfg.RESUME}: there is no checkpoint in that folder")
         if self.start_epoch > self.max_epoch:
             raise ValueError(f"{self.output_dir} has {self.start_epoch} epochs, OPTIM.MAX_EPOCH={self.max_epoch}")
         self.epoch = max(self.start_epoch - 1, 0)  # for a finished run, which has only its test to come

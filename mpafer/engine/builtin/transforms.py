@@ -63,10 +63,12 @@ class GaussianNoise:
         return image if torch.rand(()) < 0.5 else image + torch.randn_like(image) * self.std + self.mean
 
 
-def instance_norm(image: Tensor) -> Tensor:
-    """Zero mean and unit deviation per channel and image."""
-    values = image.flatten(1)
-    return (image - values.mean(1)[:, None, None]) / (values.std(1)[:, None, None] + 1e-8)
+class InstanceNorm(torch.nn.Module):
+    """Zero mean and unit deviation per channel and image. A module for its ``repr``, which keys caches."""
+
+    def forward(self, image: Tensor) -> Tensor:
+        values = image.flatten(1)
+        return (image - values.mean(1)[:, None, None]) / (values.std(1)[:, None, None] + 1e-8)
 
 
 # Each step: input node -> (log line, transform). The dicts' order is the order of application.
@@ -110,7 +112,7 @@ _ON_TENSORS: dict[str, Step] = {
         f"gaussian noise (mean={n.GN_MEAN}, std={n.GN_STD})",
         GaussianNoise(n.GN_MEAN, n.GN_STD),
     ),
-    "instance_norm": lambda n, mode: ("instance normalization", instance_norm),
+    "instance_norm": lambda n, mode: ("instance normalization", InstanceNorm()),
     # ours; after the normalisation, so that the erased box has the mean colour
     "random_erasing": lambda n, mode: (
         f"random erasing (p={n.get('RE_P', 0.5)})",
