@@ -88,7 +88,8 @@ def main(args: argparse.Namespace) -> None:
     host.setup_logger(cfg.OUTPUT_DIR)
     logging.basicConfig(stream=sys.stdout, format="%(levelname)s %(name)s: %(message)s", force=True)
     logging.getLogger("mpafer").setLevel(logging.INFO)
-    print(f"** Config **\n{cfg}\n\n** Engine **\n{host.ENGINE} {host.ENGINE_VERSION}\n")
+    ranks = distributed.world_size()
+    print(f"** Config **\n{cfg}\n\n** Engine **\n{host.ENGINE} {host.ENGINE_VERSION}, processes: {ranks}\n")
     print(f"** System info **\n{host.collect_env_info()}\n")
     trainer = host.build_trainer(cfg)
     if args.eval_only:

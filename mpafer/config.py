@@ -67,8 +67,12 @@ _FREE = ("OUTPUT_DIR", "RESUME", "DATASET.ROOT", "DATALOADER.NUM_WORKERS", "MODE
 
 def differences(theirs: CfgNode, ours: CfgNode) -> dict[str, tuple[Any, Any]]:
     """Keys whose values differ so that a run with ``ours`` is not the continuation of one with ``theirs``."""
-    a, b = dict(_leaves(theirs)), dict(_leaves(ours))
+    a, b = ({key: _plain(value) for key, value in _leaves(node)} for node in (theirs, ours))
     return {key: (a[key], b[key]) for key in a.keys() & b.keys() if key not in _FREE and a[key] != b[key]}
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value  # YAML has no tuples
 
 
 def _merge(cfg: CfgNode, source: str, values: dict[str, Any]) -> None:

@@ -67,7 +67,9 @@ class TrainerBase(TrainedModels):
                 "val_result": None if val_result is None else float(val_result),
                 "extra": self.extra_state(),
             }
-            save_checkpoint(state, Path(directory) / name, epoch=epoch + 1, is_best=is_best, model_name=model_name)
+            folder = Path(directory) / name
+            self.checkpoint = save_checkpoint(state, folder, epoch=epoch + 1, is_best=is_best, model_name=model_name)
+            self.trained_epochs = epoch + 1
 
     def load_model(self, directory: str, epoch: int | None = None) -> None:
         """Load, strictly, the weights after ``epoch`` epochs; by default the best ones, or else the last."""

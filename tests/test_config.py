@@ -1,0 +1,88 @@
+"""Our keys in Dassl's tree, and merging with errors that name the key meant."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from yacs.config import CfgNode
+
+import mpafer
+from mpafer.config import differences, merge_file, merge_list
+from mpafer.options import Options
+from mpafer.trainers import METHODS
+
+REPO = Path(__file__).parent.parent
+COCOOP = (
+    "INPUT:\n  SIZE: (224, 224)\nOPTIM:\n  WARMUP_CONS_LR: 1e-5\nTRAINER:\n  COCOOP:\n    N_CTX: 4\n    PREC: fp16\n"
+)
+
+
+def yaml(folder: Path, text: str) -> str:
+    path = folder / "config.yaml"
+    path.write_text(text)
+    return str(path)
+
+
+@pytest.mark.parametrize("path", sorted((REPO / "configs").rglob("*.yaml")), ids=lambda path: "-".join(path.parts[-2:]))
+def test_every_shipped_yaml_loads_and_its_options_are_valid(cfg: CfgNode, path: Path) -> None:
+    before = cfg.clone()
+    merge_file(cfg, str(path))
+    assert differences(before, cfg)
+    for method in METHODS.values():
+        assert isinstance(method.Options.of(cfg.TRAINER[method.node]), Options)
+
+
+def test_yaml_written_for_coop_loads(cfg: CfgNode, tmp_path: Path) -> None:
+    merge_file(cfg, yaml(tmp_path, COCOOP))
+    assert cfg.TRAINER.COCOOP.N_CTX == 4 and cfg.OPTIM.WARMUP_CONS_LR == 1e-5 and cfg.INPUT.SIZE == (224, 224)
+
+
+def test_whole_numbers_where_the_tree_has_decimals(cfg: CfgNode, tmp_path: Path) -> None:
+    merge_file(cfg, yaml(tmp_path, "TRAINER:\n  MPAFER:\n    BETA: 2\n"))
+    merge_list(cfg, ["OPTIM.LR", "1"])
+    assert cfg.TRAINER.MPAFER.BETA == 2.0 and cfg.OPTIM.LR == 1.0 and isinstance(cfg.OPTIM.LR, float)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("OPTIM:\n  MAX_EPOCHS: 3\n", "no config key OPTIM.MAX_EPOCHS: did you mean OPTIM.MAX_EPOCH?"),
+        ("OPTIM:\n  MAX_EPOCH: [3]\n", "OPTIM|Type mismatch"),
+        ("OPTIM: [\n", "config.yaml is not YAML"),
+        ("- OPTIM\n", "config.yaml is not YAML with keys and values"),
+    ],
+)
+def test_bad_yaml_is_named(cfg: CfgNode, tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        merge_file(cfg, yaml(tmp_path, text))
+
+
+def test_an_empty_node_and_a_missing_file(cfg: CfgNode, tmp_path: Path) -> None:
+    before = cfg.dump()
+    merge_file(cfg, yaml(tmp_path, "TRAINER:\n  MPAFER:\n"))
+    assert cfg.dump() == before
+    with pytest.raises(FileNotFoundError, match="that folder holds: config"):
+        merge_file(cfg, str(tmp_path / "other.yaml"))
+
+
+def test_key_value_pairs(cfg: CfgNode) -> None:
+    with pytest.raises(ValueError, match="KEY VALUE pairs, but these are 1 words"):
+        merge_list(cfg, ["OPTIM.LR"])
+    with pytest.raises(ValueError, match=r"did you mean TRAINER\.MPAFER\.TOP_K"):
+        merge_list(cfg, ["TRAINER.MPAFER.TOPK", "1"])
+
+
+def test_differences_leave_places_and_processes_out(cfg: CfgNode) -> None:
+    other = cfg.clone()
+    other.OUTPUT_DIR, other.DATALOADER.NUM_WORKERS = "elsewhere", 0
+    assert not differences(cfg, other)
+    assert not differences(CfgNode.load_cfg(cfg.dump()), cfg)  # tuples come back from YAML as lists
+    other.TRAINER.MPAFER.TAU = 0.5
+    assert differences(cfg, other) == {"TRAINER.MPAFER.TAU": (0.07, 0.5)}
+
+
+def test_keys_that_are_there_are_left_alone(cfg: CfgNode) -> None:
+    cfg.DATASET.SUBSAMPLE_CLASSES = "base"
+    mpafer.extend_cfg(cfg)
+    assert cfg.DATASET.SUBSAMPLE_CLASSES == "base"
