@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mpafer.datasets import labels
 from mpafer.sketch import (
     CLASSES,
     PROTOTYPES,
@@ -57,6 +58,10 @@ def test_layout(folder: Path) -> None:
     assert all(tuple(r["aus"]) == UNITS and tuple(r["boxes"]) == REGIONS for r in records)
     truths = [r["true_class"] for r in records if r["split"] == "train"]
     assert max(set(truths), key=truths.count) == "happiness"
+
+
+def test_the_classes_are_those_of_the_label_table() -> None:
+    assert labels.CLASSES == CLASSES
 
 
 def test_labels_are_a_little_noisy_and_people_differ_between_splits() -> None:
