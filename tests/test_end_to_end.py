@@ -93,7 +93,8 @@ def test_options_of_the_readme_are_the_real_ones() -> None:
     from mpafer.trainers.mpafer import MPAFEROptions
 
     defaults = {key: str(value) for key, value in MPAFEROptions().node().items()}
-    table = re.findall(r"^\| `([A-Z_]+)`(?:, `([A-Z_]+)`)? \| ([^|]*) \|", README, flags=re.M)
+    section = README.split("\n## Options\n")[1].split("\n## ")[0]
+    table = re.findall(r"^\| `([A-Z_]+)`(?:, `([A-Z_]+)`)? \| ([^|]*) \|", section, flags=re.M)
     listed = {name: default.strip().strip('"') for *names, default in table for name in names if name in defaults}
     assert listed.keys() == defaults.keys()
     for name, default in listed.items():
