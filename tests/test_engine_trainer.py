@@ -298,23 +298,20 @@ def test_between_two_models_files_a_run_resumes_at_the_earlier_epoch(tmp_path):
 
 
 def test_a_killed_run_ends_in_the_same_numbers(root, tmp_path):
-    options = ("OPTIM.MAX_EPOCH", 12)
+    options = ("OPTIM.MAX_EPOCH", 60)
     expected = engine_toy.train(root, tmp_path / "undisturbed", *options)
     context, rng = engine_toy.processes(), random.Random(1)
-    killed_at = []
-    output = tmp_path / "killed"
+    killed_at, output = [0], tmp_path / "killed"
     for _ in range(4):
         process = context.Process(target=engine_toy.train_quietly, args=(root, output, *options))
         process.start()
-        time.sleep(0.3)
-        reached = latest_epoch(output / "linear") or 0
-        while process.is_alive() and (latest_epoch(output / "linear") or 0) < min(reached + 2, 12):
+        while process.is_alive() and (latest_epoch(output / "linear") or 0) < killed_at[-1] + 2:
             time.sleep(0.002)
         time.sleep(rng.uniform(0, 0.05))
         process.kill()
         process.join()
         killed_at.append(latest_epoch(output / "linear"))
-    assert any(0 < (epoch or 0) < 12 for epoch in killed_at)  # else nothing was interrupted
+    assert killed_at == sorted(killed_at) and 0 < killed_at[1] and killed_at[-1] < 60  # each interrupted a running run
     resumed = engine_toy.train(root, output, *options)
     assert torch.equal(resumed.weights, expected.weights)
     assert torch.equal(resumed.predictions.scores, expected.predictions.scores)
