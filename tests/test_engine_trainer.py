@@ -311,7 +311,7 @@ def test_a_killed_run_ends_in_the_same_numbers(root, tmp_path):
         process.kill()
         process.join()
         killed_at.append(latest_epoch(output / "linear"))
-    assert killed_at == sorted(killed_at) and 0 < killed_at[1] and killed_at[-1] < 60  # each interrupted a running run
+    assert killed_at == sorted(killed_at) and killed_at[1] > 0 and killed_at[-1] < 60  # each interrupted a running run
     resumed = engine_toy.train(root, output, *options)
     assert torch.equal(resumed.weights, expected.weights)
     assert torch.equal(resumed.predictions.scores, expected.predictions.scores)
