@@ -113,8 +113,22 @@ def run_seed(cfg: CfgNode) -> int:
     return distributed.from_main(seed)
 
 
+def front_door() -> None:
+    """Import the package once, so that a missing one or an engine that cannot be had is one line."""
+    try:
+        import mpafer  # noqa: F401
+    except ModuleNotFoundError as error:
+        repo = Path(__file__).resolve().parent
+        raise SystemExit(
+            f"error: {error}; install it into this Python: {sys.executable} -m pip install -e {repo}"
+        ) from error
+    except (ImportError, ValueError) as error:  # MPAFER_ENGINE
+        raise SystemExit(f"error: {error}") from error
+
+
 if __name__ == "__main__":
     arguments = parse_args()
+    front_door()
     try:
         main(arguments)
     except Exception as error:

@@ -193,6 +193,15 @@ def test_bad_input_is_one_clear_message(world: Path, tmp_path: Path, options: di
     assert refused.returncode == 1 and message in refused.stderr and "Traceback" not in refused.stderr, refused.stderr
 
 
+def test_an_engine_that_cannot_be_had_and_a_package_that_is_not_there(world: Path, tmp_path: Path) -> None:
+    command = [sys.executable, *arguments(world, tmp_path / "out")]
+    wrong = environment(world) | {"MPAFER_ENGINE": "dasl"}
+    refused = subprocess.run(command, env=wrong, capture_output=True, text=True)
+    assert refused.returncode == 1 and refused.stderr.startswith("error: MPAFER_ENGINE='dasl': expected one of auto")
+    absent = subprocess.run([sys.executable, "-I", "-S", *command[1:]], capture_output=True, text=True)
+    assert absent.returncode == 1 and "pip install -e" in absent.stderr and "Traceback" not in absent.stderr
+
+
 def test_a_loss_that_is_not_finite_names_step_and_terms(world: Path, tmp_path: Path) -> None:
     stopped = run(world, tmp_path / "out", **{"OPTIM.LR": "1e38", "OPTIM.WARMUP_EPOCH": -1})
     assert stopped.returncode == 1
