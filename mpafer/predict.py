@@ -23,7 +23,7 @@ from yacs.config import CfgNode
 from mpafer.clip import load_clip
 from mpafer.engine.builtin.data import read_image
 from mpafer.engine.builtin.transforms import build_transform
-from mpafer.engine.checkpoint import find_checkpoint, load_checkpoint
+from mpafer.engine.checkpoint import find_checkpoint, load_checkpoint, run_identity
 from mpafer.errors import user_message
 from mpafer.prompting.model import PromptedClip
 
@@ -50,9 +50,7 @@ def load_run(
 
     path = find_checkpoint(Path(run) / "prompts", epoch)
     state = load_checkpoint(path)
-    if "identity" not in state.get("extra", {}):
-        raise ValueError(f"{path} is a checkpoint of another program: it does not say what it was trained with")
-    identity, cfg = state["extra"]["identity"], CfgNode.load_cfg(state["extra"]["config"])
+    identity, cfg = run_identity(state, path), CfgNode.load_cfg(state["extra"]["config"])
     clip = load_clip(backbone or cfg.MODEL.BACKBONE.NAME, device=device)
     if clip.fingerprint != identity["backbone"]:
         raise ValueError(

@@ -18,6 +18,7 @@ from mpafer.config import differences
 from mpafer.engine import distributed
 from mpafer.engine.builtin.optim import build_optimizer
 from mpafer.engine.builtin.trainer import TrainerX
+from mpafer.engine.checkpoint import run_identity
 from mpafer.engine.record import record_run
 from mpafer.engine.schedule import build_lr_scheduler
 from mpafer.options import Options
@@ -124,12 +125,10 @@ class PromptTrainer(TrainerX):
         return super().extra_state() | {"identity": self.identity(), "config": self.cfg.dump()}
 
     def check_state(self, state: dict[str, Any], path: Path, resuming: bool) -> None:
-        extra, ours = state.get("extra", {}), self.identity()
-        if "identity" not in extra:
-            raise ValueError(f"{path} is a checkpoint of another program: it does not say what it was trained with")
-        for key, value in ours.items():
-            if extra["identity"][key] != value:
-                raise ValueError(f"{path} is of another {key}: {extra['identity'][key]} there, {value} in this run")
+        theirs, extra = run_identity(state, path), state["extra"]
+        for key, value in self.identity().items():
+            if theirs[key] != value:
+                raise ValueError(f"{path} is of another {key}: {theirs[key]} there, {value} in this run")
         if resuming and (differing := differences(CfgNode.load_cfg(extra["config"]), self.cfg)):
             listed = "; ".join(f"{key} {theirs!r} there, {mine!r} here" for key, (theirs, mine) in differing.items())
             raise ValueError(f"{path} was trained with other options ({listed}): go on with the same, or elsewhere")

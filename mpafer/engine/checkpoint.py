@@ -108,6 +108,13 @@ def load_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, An
         ) from error
 
 
+def run_identity(state: dict[str, Any], path: str | Path) -> dict[str, Any]:
+    """What a run of ours wrote of itself into its checkpoint (method, backbone, classnames, shapes), or ValueError."""
+    if "identity" not in state.get("extra", {}):
+        raise ValueError(f"{path} is a checkpoint of another program: it does not say what it was trained with")
+    return state["extra"]["identity"]
+
+
 def rng_state() -> dict[str, Any]:
     """States of Python's, NumPy's and torch's generators as tensors and numbers."""
     version, keys, gauss = random.getstate()
