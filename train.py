@@ -129,11 +129,7 @@ def front_door() -> None:
 if __name__ == "__main__":
     arguments = parse_args()
     front_door()
-    try:
-        main(arguments)
-    except Exception as error:
-        from mpafer.errors import user_message
+    from mpafer.errors import clear_errors
 
-        if (message := user_message(error)) is None:
-            raise
-        raise SystemExit(f"error: {message}") from error
+    with clear_errors():
+        main(arguments)

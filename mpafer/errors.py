@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 # Raised by our own code on purpose; the same types from deep inside a library are bugs and keep their traceback.
 _OURS = (ValueError, RuntimeError, FloatingPointError, ImportError)
 
@@ -17,3 +20,14 @@ def user_message(error: BaseException) -> str | None:
         frames = frames.tb_next
     raised_here = frames is not None and str(frames.tb_frame.f_globals.get("__name__")).startswith("mpafer.")
     return text if raised_here and isinstance(error, _OURS) else None
+
+
+@contextmanager
+def clear_errors() -> Iterator[None]:
+    """Around a command: end with one line where the user can mend it, with the traceback where we have to."""
+    try:
+        yield
+    except Exception as error:
+        if (message := user_message(error)) is None:
+            raise
+        raise SystemExit(f"error: {message}") from error

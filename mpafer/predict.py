@@ -9,7 +9,6 @@ import argparse
 import contextlib
 import csv
 import io
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from mpafer.clip import load_clip
 from mpafer.engine.builtin.data import read_image
 from mpafer.engine.builtin.transforms import build_transform
 from mpafer.engine.checkpoint import find_checkpoint, load_checkpoint, run_identity
-from mpafer.errors import user_message
+from mpafer.errors import clear_errors
 from mpafer.prompting.model import PromptedClip
 
 Transform = Callable[[Image.Image], Tensor]
@@ -83,7 +82,7 @@ def main() -> None:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--csv", help="write the probabilities there")
     args = parser.parse_args()
-    try:
+    with clear_errors():
         model, transform = load_run(args.run, backbone=args.backbone, device=args.device)
         table = probabilities(model, transform, args.images)
         rows = [[path, *row] for path, row in zip(args.images, table.tolist(), strict=True)]
@@ -91,10 +90,6 @@ def main() -> None:
         if args.csv:
             with open(args.csv, "w", newline="", encoding="utf-8") as file:
                 csv.writer(file).writerows([["image", *model.classnames], *rows])
-    except Exception as error:
-        if (message := user_message(error)) is None:
-            raise
-        sys.exit(f"error: {message}")
 
 
 if __name__ == "__main__":

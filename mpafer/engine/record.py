@@ -17,7 +17,7 @@ def record_run(trainer: SimpleTrainer, classnames: Sequence[str], learnable_valu
     cfg, predictions, items = trainer.cfg, trainer.predictions, trainer.dm.dataset.train_x
     assert predictions is not None  # test() has just made them
     batch = min(cfg.DATALOADER.TRAIN_X.BATCH_SIZE, len(items))
-    trained = trainer.trained_epochs * len(trainer.train_loader_x) * batch
+    trained = trainer.max_epoch * len(trainer.train_loader_x) * batch  # whichever epoch is the best one
     size = trainer.checkpoint.stat().st_size if trainer.checkpoint else 0
     print(f"Checkpoint: {learnable_values:,} learnable values, {size:,} bytes")
 

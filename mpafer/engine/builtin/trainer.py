@@ -16,7 +16,7 @@ from mpafer.engine import distributed
 from mpafer.engine.builtin.base import TrainerBase
 from mpafer.engine.builtin.data import DataManager, set_epoch
 from mpafer.engine.builtin.evaluator import build_evaluator
-from mpafer.engine.builtin.utils import AverageMeter, MetricMeter, draw_run_seed
+from mpafer.engine.builtin.utils import AverageMeter, MetricMeter
 from mpafer.engine.checkpoint import prune_checkpoints
 from mpafer.engine.predict import Predictions, collect_predictions, progress
 
@@ -39,8 +39,8 @@ class SimpleTrainer(TrainerBase):
         self.max_epoch: int = cfg.OPTIM.MAX_EPOCH
         self.output_dir: str = cfg.OUTPUT_DIR
         self.best_result = -math.inf
-        self.seed: int = cfg.SEED if cfg.SEED >= 0 else draw_run_seed()
         self.build_data_loader()
+        self.seed: int = self.dm.seed
         self._check_selection()
         self.build_model()
         self.evaluator = build_evaluator(cfg, lab2cname=self.lab2cname)

@@ -80,10 +80,6 @@ def collect_env_info() -> str:
     return "\n".join(lines)
 
 
-def count_num_param(model: torch.nn.Module) -> int:
-    return sum(p.numel() for p in model.parameters())
-
-
 class AverageMeter:
     """The last value and the running average."""
 
