@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from mpafer.clip import Clip
-    from mpafer.prompting.model import PromptedClip
+    from mpafer.prompting.model import FrozenClip
 
 __all__ = ["build_model", "extend_cfg", "load_clip", "register"]
 _LAZY = {"load_clip": "mpafer.clip", "extend_cfg": "mpafer.config"}  # torch is imported on first use only
@@ -36,7 +36,7 @@ def build_model(
     descriptions: Mapping[str, str] | None = None,
     prototypes: Tensor | None = None,
     **options: Any,
-) -> PromptedClip:
+) -> FrozenClip:
     """A method's model, without any config or trainer.
 
     Args:

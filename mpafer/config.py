@@ -20,13 +20,9 @@ def extend_cfg(cfg: CfgNode) -> None:
     _add(cfg.DATASET, VAL_FRACTION=0.1)  # cut from training, stratified by seed, when a choice needs a validation set
     _add(cfg.DATASET, DESCRIPTIONS="")  # YAML or JSON, class name -> text; "" = the table of the paper's supplement
     _add(cfg.INPUT, RE_P=0.5, RE_SCALE=(0.02, 0.25), RE_RATIO=(0.3, 3.3))  # transform "random_erasing"
-    # CoOp's own nodes, so that its YAML load; where a method of ours has the node, it is that method's
-    _add(cfg.TRAINER, COOP=CfgNode(), COCOOP=CfgNode())
-    _add(cfg.TRAINER.COOP, N_CTX=16, CSC=False, CTX_INIT="", PREC="fp16", CLASS_TOKEN_POSITION="end")
-    _add(cfg.TRAINER.COCOOP, N_CTX=16, CTX_INIT="", PREC="fp16")
     for method in METHODS.values():
         _add(cfg.TRAINER, **{method.node: CfgNode()})
-        _add(cfg.TRAINER[method.node], **method.Options().node())
+        _add(cfg.TRAINER[method.node], **method.Options().node())  # CoOp and KgCoOp share theirs, as upstream
 
 
 def _add(node: CfgNode, **values: object) -> None:

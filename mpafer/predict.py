@@ -10,6 +10,7 @@ import contextlib
 import csv
 import io
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +25,14 @@ from mpafer.engine.builtin.data import read_image
 from mpafer.engine.builtin.transforms import build_transform
 from mpafer.engine.checkpoint import find_checkpoint, load_checkpoint, run_identity
 from mpafer.errors import clear_errors
-from mpafer.prompting.model import PromptedClip
+from mpafer.prompting.model import FrozenClip
 
 Transform = Callable[[Image.Image], Tensor]
 
 
 def load_run(
     run: str | Path, *, epoch: int | None = None, backbone: str = "", device: str | torch.device = "cpu"
-) -> tuple[PromptedClip, Any]:
+) -> tuple[FrozenClip, Any]:
     """The trained model of a run, in eval mode, and the transform its images go through.
 
     Args:
@@ -56,8 +57,8 @@ def load_run(
             f"{path} is of another backbone: {identity['backbone']} there, {clip.fingerprint} ({clip.name})"
         )
     trainer = METHODS[identity["method"]]
-    options: dict[str, Any] = {key.lower(): value for key, value in cfg.TRAINER[trainer.node].items()}
-    model = mpafer.build_model(identity["method"], clip, identity["classnames"], **options | trainer.untaught)
+    options: dict[str, Any] = asdict(trainer.options_from(cfg)) | trainer.untaught
+    model = mpafer.build_model(identity["method"], clip, identity["classnames"], **options)
     model.prompts.load_state_dict(state["state_dict"])
     with contextlib.redirect_stdout(io.StringIO()):  # Dassl's lines, for a log
         transform = build_transform(cfg, is_train=False)
@@ -65,7 +66,7 @@ def load_run(
 
 
 @torch.no_grad()
-def probabilities(model: PromptedClip, transform: Transform, images: Sequence[str], batch_size: int = 32) -> Tensor:
+def probabilities(model: FrozenClip, transform: Transform, images: Sequence[str], batch_size: int = 32) -> Tensor:
     """Image files -> class probabilities [N, C] on the CPU."""
     rows = []
     for start in range(0, len(images), batch_size):

@@ -1,4 +1,4 @@
-"""Class prototypes of a data set, computed once and kept on disk."""
+"""Frozen features of a data set: class prototypes, computed once and kept on disk, and features for a probe."""
 
 from __future__ import annotations
 
@@ -39,8 +39,24 @@ class _Images(Dataset[tuple[Tensor, int]]):
         return self.transform(read_image(item.impath)), item.label
 
 
+def _loader(items: Sequence[Any], transform: Transform, batch_size: int, workers: int) -> DataLoader[Any]:
+    return DataLoader(_Images(items, transform), batch_size, num_workers=workers, generator=torch.Generator())
+
+
+@torch.no_grad()
+def frozen_features(
+    clip: Clip, items: Sequence[Any], transform: Transform, batch_size: int, workers: int = 0
+) -> tuple[Tensor, Tensor]:
+    """Un-prompted global features [N, D] of images, float32, and their labels [N]; both on the CPU."""
+    features, labels = [], []
+    for images, batch in progress(_loader(items, transform, batch_size, workers), "features"):
+        features.append(clip.encode_image(images.to(clip.device)).float().cpu())
+        labels.append(batch)
+    return torch.cat(features), torch.cat(labels)
+
+
 def cached_prototypes(
-    clip: Clip, items: Sequence[Any], transform: Transform, *, num_classes: int, batch_size: int, workers: int = 0
+    clip: Clip, items: Sequence[Any], transform: Transform, batch_size: int, workers: int = 0, *, num_classes: int
 ) -> Tensor:
     """Mean un-prompted global feature of each class's images, [C, D], not normalised.
 
@@ -60,7 +76,7 @@ def cached_prototypes(
     if path.is_file():
         logger.info("class prototypes read from %s", path)
         return load_file(path)["prototypes"].to(clip.device)
-    loader = DataLoader(_Images(items, transform), batch_size, num_workers=workers, generator=torch.Generator())
+    loader = _loader(items, transform, batch_size, workers)
     prototypes = class_prototypes(clip, progress(loader, "prototypes"), num_classes)
     try:
         with atomic_file(path) as file:

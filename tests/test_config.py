@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from yacs.config import CfgNode
@@ -29,8 +30,29 @@ def test_every_shipped_yaml_loads_and_its_options_are_valid(cfg: CfgNode, path: 
     before = cfg.clone()
     merge_file(cfg, str(path))
     assert differences(before, cfg)
-    for method in METHODS.values():
-        assert isinstance(method.Options.of(cfg.TRAINER[method.node]), Options)
+    trainers = METHODS if "datasets" in path.parts else {path.parent.name: METHODS[path.parent.name]}
+    for method in trainers.values():
+        assert isinstance(method.options_from(cfg), Options)
+
+
+def test_every_method_has_its_recipe_and_its_tiny_config() -> None:
+    for name in METHODS:
+        assert {"vit_b16.yaml", "tiny.yaml"} <= {path.name for path in (REPO / "configs/trainers" / name).iterdir()}
+
+
+@pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
+def test_an_unknown_option_of_any_method_names_the_closest(cfg: CfgNode, tmp_path: Path, method: Any) -> None:
+    key = next(iter(method.Options().node()))
+    with pytest.raises(ValueError, match=rf"did you mean TRAINER\.[A-Z0-9]+\.{key}\?"):
+        merge_file(cfg, yaml(tmp_path, f"TRAINER:\n  {method.node}:\n    {key}X: 1\n"))
+
+
+def test_an_option_of_the_other_method_in_a_shared_node(cfg: CfgNode) -> None:
+    assert METHODS["KgCoOp"].options_from(cfg).w == 1 and METHODS["CoOp"].options_from(cfg).n_ctx == 16
+    cfg.TRAINER.COOP.W = 8.0
+    assert METHODS["KgCoOp"].options_from(cfg).w == 8
+    with pytest.raises(ValueError, match=r"TRAINER\.COOP\.W is an option of KgCoOp, CoOp has none such"):
+        METHODS["CoOp"].options_from(cfg)
 
 
 def test_yaml_written_for_coop_loads(cfg: CfgNode, tmp_path: Path) -> None:

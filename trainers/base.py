@@ -15,6 +15,7 @@ from yacs.config import CfgNode
 
 from mpafer.clip import load_clip
 from mpafer.config import differences
+from mpafer.datasets.labels import load_descriptions
 from mpafer.engine import distributed
 from mpafer.engine.builtin.optim import build_optimizer
 from mpafer.engine.builtin.trainer import TrainerX
@@ -22,7 +23,6 @@ from mpafer.engine.checkpoint import run_identity
 from mpafer.engine.record import record_run
 from mpafer.engine.schedule import build_lr_scheduler
 from mpafer.options import Options
-from mpafer.prompting.model import PromptedClip
 from mpafer.prompting.precision import needs_scaler
 from mpafer.prototypes import cached_prototypes, draw_per_class
 
@@ -36,21 +36,38 @@ def register(trainer: type[PromptTrainer]) -> type[PromptTrainer]:
 
 
 class PromptTrainer(TrainerX):
-    """Trains the prompts of a `PromptedClip`. A method sets the class attributes and is final."""
+    """Trains what a `FrozenClip` declares as learnable. A method sets the class attributes."""
 
     node: ClassVar[str]  # config node under TRAINER
     Options: ClassVar[type[Options]]
-    Model: ClassVar[Any]  # (clip, classnames, options, **teachers) -> PromptedClip
+    Model: ClassVar[Any]  # (clip, classnames, options, **teachers) -> FrozenClip
     takes: ClassVar[tuple[str, ...]] = ()  # teachers that `mpafer.build_model` may hand to the model
     untaught: ClassVar[dict[str, Any]] = {}  # options that leave out what only training needs
-    model: PromptedClip
+    model: Any  # a FrozenClip
+
+    @classmethod
+    def options_from(cls, cfg: Any) -> Any:
+        """The method's options. A node may be shared: what is another method's alone must be at its default.
+
+        Raises:
+            ValueError: an unknown option, another method's, or a value it cannot take.
+        """
+        node, own = dict(cfg.TRAINER[cls.node]), cls.Options().node().keys()
+        for name, other in METHODS.items():
+            for key, default in other.Options().node().items() if other.node == cls.node else ():
+                if key in node and key not in own and node.pop(key) != default:
+                    raise ValueError(f"TRAINER.{cls.node}.{key} is an option of {name}, {cls.__name__} has none such")
+        return cls.Options.of(node)
 
     def check_cfg(self, cfg: Any) -> None:
-        self.options: Any = self.Options.of(cfg.TRAINER[self.node])
+        self.options = self.options_from(cfg)
 
     def teachers(self) -> dict[str, Any]:
-        """What the model takes beside backbone, class names and options."""
-        return {}
+        """What the model takes beside backbone, class names and options, from the start on."""
+        path = self.cfg.DATASET.DESCRIPTIONS
+        return (
+            {"descriptions": load_descriptions(path, self.classnames)} if path and "descriptions" in self.takes else {}
+        )
 
     def build_model(self) -> None:
         cfg = self.cfg
@@ -77,13 +94,17 @@ class PromptTrainer(TrainerX):
         """Mean un-prompted feature of each class's training images, ``shots`` of them or all: [C, D]."""
         prototypes = torch.empty(0)
         if distributed.is_main():
-            items = draw_per_class(self.dm.dataset.train_x, shots, self.seed)
-            tested: Any = self.test_loader.dataset  # the transform without augmentation
             prototypes = cached_prototypes(
-                self.model.clip, items, tested.transforms[0], num_classes=self.num_classes,
-                batch_size=self.cfg.DATALOADER.TEST.BATCH_SIZE, workers=self.cfg.DATALOADER.NUM_WORKERS,
-            )  # fmt: skip
+                self.model.clip, *self.plain_training_images(shots), num_classes=self.num_classes
+            )
         return distributed.from_main(prototypes.cpu()).to(self.device)
+
+    def plain_training_images(self, shots: int = -1) -> tuple[list[Any], Any, int, int]:
+        """``shots`` training images of each class or all, the transform without augmentation, batch size, workers."""
+        items = draw_per_class(self.dm.dataset.train_x, shots, self.seed)
+        tested: Any = self.test_loader.dataset  # has the transform without augmentation
+        loading = self.cfg.DATALOADER
+        return items, tested.transforms[0], loading.TEST.BATCH_SIZE, loading.NUM_WORKERS
 
     def parse_batch_train(self, batch: dict[str, Any]) -> tuple[Tensor, Tensor]:
         return batch["img"].to(self.device), batch["label"].to(self.device)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from torch import Tensor
 
@@ -108,10 +107,6 @@ class MPAFER(PromptTrainer):
     Model = MPAFERModel
     takes = ("descriptions", "prototypes")
     untaught = {"token_loss": False, "prompt_loss": "none"}  # noqa: RUF012
-
-    def teachers(self) -> dict[str, Any]:
-        path = self.cfg.DATASET.DESCRIPTIONS
-        return {"descriptions": load_descriptions(path, self.classnames)} if path else {}
 
     def before_train(self) -> None:
         if self.options.prototype_loss != "none":

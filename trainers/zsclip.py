@@ -1,19 +1,24 @@
 """Zero-shot CLIP: Learning Transferable Visual Models From Natural Language Supervision. ICML 2021, arXiv 2103.00020.
 
-As CoOp's trainer of the same name: one sentence a class, nothing learns.
+Nothing learns. `ZeroshotCLIP` and `ZeroshotCLIP2` as KaiyangZhou/CoOp, trainers/zsclip.py at ff61507; deviation: the
+data set's sentence is TEMPLATE. `ZeroshotDescriptions` takes the sentences of MPA-FER's hard prompts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import torch.nn.functional as F
+from torch import Tensor
+
 from mpafer.clip import Clip
+from mpafer.datasets.labels import load_descriptions
 from mpafer.options import Options, option
 from mpafer.prompting.fixed import FixedPrompts
 from mpafer.prompting.model import PromptedClip
 from mpafer.prompting.precision import PRECISIONS
-from mpafer.prompting.teachers import EXPRESSION
+from mpafer.prompting.teachers import EXPRESSION, fill, hard_prompts, load_templates, template_features
 from mpafer.trainers.base import PromptTrainer, register
 
 
@@ -24,17 +29,58 @@ class ZeroshotCLIPOptions(Options):
     template: str = EXPRESSION + "."  # {name} is the class
     prec: str = option("fp32", choices=PRECISIONS)
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if "{name}" not in self.template:
-            raise ValueError(f"TEMPLATE is {self.template!r}: it needs {{name}} where the class name goes")
+
+@dataclass(frozen=True)
+class ZeroshotCLIP2Options(ZeroshotCLIPOptions):
+    """``TRAINER.ZEROSHOTCLIP2``."""
+
+    templates: str = "select"  # a set in templates.yaml; TEMPLATE joins it
+
+
+@dataclass(frozen=True)
+class ZeroshotDescriptionsOptions(Options):
+    """``TRAINER.ZEROSHOTDESCRIPTIONS``."""
+
+    hard_prompt: int = option(3, choices=(1, 2, 3))
+    prec: str = option("fp32", choices=PRECISIONS)
 
 
 class ZeroshotCLIPModel(PromptedClip):
     """Cosine similarity of the image with one sentence a class."""
 
     def __init__(self, clip: Clip, classnames: Sequence[str], options: ZeroshotCLIPOptions) -> None:
-        sentences = [options.template.format(name=name.replace("_", " ")) for name in classnames]
+        text = FixedPrompts(clip, fill(options.template, classnames))
+        super().__init__(clip, classnames, text=text, precision=options.prec)
+
+
+class ZeroshotCLIP2Model(ZeroshotCLIPModel):
+    """Cosine similarity with the mean of several sentences' unit features."""
+
+    ensemble: Tensor
+
+    def __init__(self, clip: Clip, classnames: Sequence[str], options: ZeroshotCLIP2Options) -> None:
+        super().__init__(clip, classnames, options)
+        templates = [*load_templates(options.templates), options.template]
+        self.register_buffer("ensemble", template_features(clip, classnames, templates), persistent=False)
+
+    def encode_classes(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        return self.prompts["text"](), F.normalize(self.ensemble, dim=-1)
+
+
+class ZeroshotDescriptionsModel(PromptedClip):
+    """Cosine similarity with each class's description."""
+
+    def __init__(
+        self,
+        clip: Clip,
+        classnames: Sequence[str],
+        options: ZeroshotDescriptionsOptions,
+        *,
+        descriptions: Mapping[str, str] | None = None,
+    ) -> None:
+        if descriptions is None and options.hard_prompt == 3:
+            descriptions = load_descriptions(classnames=classnames)
+        sentences = hard_prompts(classnames, descriptions or {}, options.hard_prompt)
         super().__init__(clip, classnames, text=FixedPrompts(clip, sentences), precision=options.prec)
 
 
@@ -45,3 +91,22 @@ class ZeroshotCLIP(PromptTrainer):
     node = "ZEROSHOTCLIP"
     Options = ZeroshotCLIPOptions
     Model = ZeroshotCLIPModel
+
+
+@register
+class ZeroshotCLIP2(PromptTrainer):
+    """Evaluates `ZeroshotCLIP2Model`."""
+
+    node = "ZEROSHOTCLIP2"
+    Options = ZeroshotCLIP2Options
+    Model = ZeroshotCLIP2Model
+
+
+@register
+class ZeroshotDescriptions(PromptTrainer):
+    """Evaluates `ZeroshotDescriptionsModel`."""
+
+    node = "ZEROSHOTDESCRIPTIONS"
+    Options = ZeroshotDescriptionsOptions
+    Model = ZeroshotDescriptionsModel
+    takes = ("descriptions",)

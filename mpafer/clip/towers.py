@@ -1,6 +1,7 @@
 """CLIP's two transformer towers, batch first, with one place each where prompts enter.
 
-Visual prompts join the input of the layers; text prompts are among the token embeddings.
+Prompts stand beside a layer's tokens (MPA-FER: only keys and values, their outputs are dropped) or within the sequence
+(VPT, IVLP, MaPLe: a layer's prompts take the place of what became of the last layer's, and the last ones stay).
 
 Parameter names are OpenAI's, so their state dict loads strictly; without prompts the outputs equal
 ``clip.encode_image`` / ``encode_text`` (tests/test_clip.py). Torch only.
@@ -87,12 +88,30 @@ class Transformer(nn.Module):
         super().__init__()
         self.resblocks = nn.ModuleList(Block(width, width // 64) for _ in range(layers))
 
-    def forward(self, x: Tensor, prompts: Sequence[Tensor] = (), causal: bool = False) -> Tensor:
-        """``prompts[l]`` [P, W] joins the input of layer ``l``; layers past the end of the sequence get none."""
-        if len(prompts) > len(self.resblocks):
-            raise ValueError(f"prompts for {len(prompts)} layers, but the tower has {len(self.resblocks)}")
+    def forward(
+        self,
+        x: Tensor,
+        beside: Sequence[Tensor] = (),
+        within: Sequence[Tensor] = (),
+        start: int = 0,
+        causal: bool = False,
+    ) -> Tensor:
+        """[B, L, W] -> [B, L, W].
+
+        Args:
+            x: tokens.
+            beside: ``beside[l]`` [P, W] joins the input of layer ``l``; its outputs are dropped.
+            within: ``within[l]`` [P, W] takes the rows from ``start`` on before layer ``l + 1``.
+            start: first row of the prompts within the sequence.
+            causal: a token attends to itself and those before it.
+        """
+        if max(len(beside), len(within) + 1) > len(self.resblocks):
+            raise ValueError(f"prompts for more than the tower's {len(self.resblocks)} layers")
         for layer, block in enumerate(self.resblocks):
-            x = block(x, prompts[layer].to(x.dtype) if layer < len(prompts) else None, causal)
+            if 0 < layer <= len(within):
+                prompts = within[layer - 1].to(x.dtype).expand(len(x), -1, -1)
+                x = torch.cat([x[:, :start], prompts, x[:, start + prompts.shape[1] :]], dim=1)
+            x = block(x, beside[layer].to(x.dtype) if layer < len(beside) else None, causal)
         return x
 
 
@@ -111,10 +130,16 @@ class VisionTower(nn.Module):
         self.ln_post = LayerNorm(width)
         self.proj = nn.Parameter(torch.randn(width, embed_dim) * width**-0.5)
 
-    def forward(self, images: Tensor, prompts: Sequence[Tensor] = ()) -> tuple[Tensor, Tensor]:
+    def forward(self, images: Tensor, prompts: Sequence[Tensor] = (), carried: bool = False) -> tuple[Tensor, Tensor]:
         """[B, 3, H, H] -> global feature [B, D] and patch features [B, N, D], neither normalised.
 
         Patch tokens take the class token's way out: ``ln_post`` and the projection (the paper leaves that open).
+
+        Args:
+            images: normalised with CLIP's statistics.
+            prompts: a [P, W] tensor for each of the first layers.
+            carried: the prompts are part of the sequence, from before ``ln_pre`` on, as in VPT, IVLP and MaPLe;
+                otherwise they stand beside it, as in MPA-FER.
         """
         if images.shape[-2:] != (self.image_size, self.image_size):
             height, width = images.shape[-2:]
@@ -123,8 +148,13 @@ class VisionTower(nn.Module):
             )
         x = self.conv1(images.to(self.conv1.weight.dtype)).flatten(2).transpose(1, 2)  # [B, N, W]
         cls = self.class_embedding.to(x.dtype).expand(len(x), 1, -1)
-        x = self.ln_pre(torch.cat([cls, x], dim=1) + self.positional_embedding.to(x.dtype))
-        x = self.ln_post(self.transformer(x, prompts)) @ self.proj
+        x = torch.cat([cls, x], dim=1) + self.positional_embedding.to(x.dtype)
+        if carried and prompts:
+            first = prompts[0].to(x.dtype).expand(len(x), -1, -1)
+            x = self.transformer(self.ln_pre(torch.cat([x, first], dim=1)), within=prompts[1:], start=1 + self.patches)
+        else:
+            x = self.transformer(self.ln_pre(x), beside=prompts)
+        x = self.ln_post(x[:, : 1 + self.patches]) @ self.proj
         return x[:, 0], x[:, 1:]
 
 
@@ -145,9 +175,12 @@ class TextTower(nn.Module):
         """Token ids [C, L] -> token embeddings [C, L, W], without positions."""
         return self.token_embedding(tokens)
 
-    def forward(self, embeddings: Tensor, eot: Tensor) -> Tensor:
-        """Token embeddings [C, L, W] and EOT positions [C] -> text features [C, D], not normalised."""
+    def forward(self, embeddings: Tensor, eot: Tensor, prompts: Sequence[Tensor] = ()) -> Tensor:
+        """Token embeddings [C, L, W] and EOT positions [C] -> text features [C, D], not normalised.
+
+        ``prompts[l]`` [P, W] takes the P places after SOS before layer ``l + 1``; the first layer's are embeddings.
+        """
         dtype = self.text_projection.dtype
         x = embeddings.to(dtype) + self.positional_embedding[: embeddings.shape[1]].to(dtype)
-        x = self.ln_final(self.transformer(x, causal=True))
+        x = self.ln_final(self.transformer(x, within=prompts, start=1, causal=True))
         return x[torch.arange(len(x), device=x.device), eot] @ self.text_projection

@@ -20,6 +20,7 @@ class FixedPrompts(nn.Module):
 
     embeddings: Tensor
     eot: Tensor
+    conditional = False
 
     def __init__(self, clip: Clip, sentences: Sequence[str]) -> None:
         super().__init__()

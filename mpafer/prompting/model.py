@@ -1,4 +1,4 @@
-"""A frozen CLIP with prompts in it: what every method is built from."""
+"""A frozen CLIP with something learnable on it: what every method is built from."""
 
 from __future__ import annotations
 
@@ -13,27 +13,60 @@ from mpafer.clip import Clip
 from mpafer.prompting.precision import autocast, weight_dtype
 from mpafer.prompting.similarity import alignment
 
+_ROWS = 1024  # class prompts encoded at a time, where every image has its own
+
 
 @dataclass
 class Output:
-    """What a prompted CLIP says of a batch, in float32. Features are as CLIP gives them: not normalised."""
+    """What a model says of a batch, in float32. Features are as CLIP gives them: not normalised."""
 
     logits: Tensor  # [B, C]
     image: Tensor  # global features [B, D]
     patches: Tensor  # patch features [B, N, D]
-    text: Tensor  # class features [C, D]
-    embeddings: Tensor  # token embeddings of the class prompts [C, L, W]
+    text: Tensor  # class features [C, D], or [B, C, D] where the prompts depend on the image
+    embeddings: Tensor  # token embeddings of the class prompts [C, L, W], or [B, C, L, W]
     eot: Tensor  # position of EOS in each of them [C]
+    frozen_image: Tensor | None = None  # global features without prompts [B, D], where a loss needs them
 
 
-class PromptedClip(nn.Module):
-    """Frozen CLIP, text prompts, optional visual prompts, one similarity head.
+class FrozenClip(nn.Module):
+    """A frozen CLIP, and the learnable modules of a method.
 
     Args:
         clip: frozen backbone; its weights are never changed, and a copy is made where the precision differs.
         classnames: C class names, in the order of the labels.
-        text: module whose forward gives token embeddings [C, L, W] and whose ``eot`` holds the EOS positions [C].
-        visual: module whose forward gives a [P, W] tensor a layer, or None.
+        precision: ``fp32``, ``fp16``, ``amp`` or ``bf16``.
+        **prompts: the modules whose parameters are learned, by name; None is left out.
+    """
+
+    def __init__(
+        self, clip: Clip, classnames: Sequence[str], *, precision: str = "fp32", **prompts: nn.Module | None
+    ) -> None:
+        super().__init__()
+        self.classnames, self.precision = list(classnames), precision
+        self.clip = clip.cast(weight_dtype(precision))
+        self.prompts = nn.ModuleDict({name: module for name, module in prompts.items() if module is not None})
+
+    @property
+    def learnable(self) -> dict[str, nn.Parameter]:
+        """The declared parameters by name: all that is trained and all that a checkpoint holds."""
+        return dict(self.prompts.named_parameters())
+
+    def losses(self, out: Output, labels: Tensor) -> dict[str, Tensor]:
+        """Weighted loss terms by name; the objective is their sum. Here the cross-entropy alone."""
+        return {"ce_loss": F.cross_entropy(out.logits, labels)}
+
+
+class PromptedClip(FrozenClip):
+    """Text prompts, optional prompts of the deeper text layers, optional visual prompts, one similarity head.
+
+    Args:
+        clip: frozen backbone.
+        classnames: C class names, in the order of the labels.
+        text: module whose forward gives token embeddings [C, L, W] and whose ``eot`` holds the EOS positions [C]; where
+            it is ``conditional``, it takes the global image features and gives [B, C, L, W].
+        deep_text: module whose forward gives a [P, W] tensor for each text layer from the second on, or None.
+        visual: module whose forward gives a [P, W] tensor a layer, with ``carried`` for `VisionTower`, or None.
         mode: ``global``, ``local`` or ``global_local`` similarity.
         top_k: patches averaged by the local similarity.
         precision: ``fp32``, ``fp16``, ``amp`` or ``bf16``.
@@ -45,33 +78,23 @@ class PromptedClip(nn.Module):
         classnames: Sequence[str],
         *,
         text: nn.Module,
+        deep_text: nn.Module | None = None,
         visual: nn.Module | None = None,
         mode: str = "global",
         top_k: int = 1,
         precision: str = "fp32",
     ) -> None:
-        super().__init__()
+        super().__init__(clip, classnames, precision=precision, text=text, deep_text=deep_text, visual=visual)
         if mode != "global" and not 1 <= top_k <= clip.visual.patches:
             raise ValueError(f"TOP_K is {top_k}, but {clip.name} has {clip.visual.patches} patches; take 1 to that")
-        self.classnames = list(classnames)
-        self.mode, self.top_k, self.precision = mode, top_k, precision
-        self.clip = clip.cast(weight_dtype(precision))
-        self.prompts = nn.ModuleDict({"text": text})
-        if visual is not None:
-            self.prompts["visual"] = visual
-        self._encoded: tuple[Tensor, Tensor] | None = None
-
-    @property
-    def learnable(self) -> dict[str, nn.Parameter]:
-        """The declared parameters by name: all that is trained and all that a checkpoint holds."""
-        return dict(self.prompts.named_parameters())
+        self.mode, self.top_k = mode, top_k
+        self._encoded: tuple[list[Tensor], Tensor] | None = None
 
     def forward(self, images: Tensor) -> Output:
         """Images [B, 3, H, H], normalised with CLIP's statistics -> `Output`."""
         with autocast(self.precision, images.device):
-            embeddings, text = self.encode_classes()
-            visual = self.prompts["visual"]() if "visual" in self.prompts else ()
-            image, patches = self.clip.visual(images, visual)
+            image, patches = self.encode_images(images)
+            embeddings, text = self.encode_classes(image)
         image, patches = image.float(), patches.float()
         similarity = alignment(image, patches, text, mode=self.mode, k=self.top_k)
         logits = self.clip.logit_scale.exp() * similarity
@@ -82,19 +105,37 @@ class PromptedClip(nn.Module):
         """Position of EOS in each class prompt [C]."""
         return self.prompts["text"].get_buffer("eot")
 
-    def encode_classes(self) -> tuple[Tensor, Tensor]:
-        """Token embeddings [C, L, W] and features [C, D] of the class prompts; kept while evaluation sees the same."""
-        embeddings = self.prompts["text"]()
-        if torch.is_grad_enabled():
-            return embeddings, self.clip.text(embeddings, self.eot).float()
-        if self._encoded is None or not _same(self._encoded[0], embeddings):
-            self._encoded = embeddings, self.clip.text(embeddings, self.eot).float()
-        return self._encoded
+    def visual_prompts(self) -> Sequence[Tensor]:
+        """Visual prompts [P, W] of each prompted layer."""
+        return self.prompts["visual"]() if "visual" in self.prompts else ()
 
-    def losses(self, out: Output, labels: Tensor) -> dict[str, Tensor]:
-        """Weighted loss terms by name; the objective is their sum. Here the cross-entropy alone."""
-        return {"ce_loss": F.cross_entropy(out.logits, labels)}
+    def encode_images(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Global [B, D] and patch features [B, N, D], with the visual prompts."""
+        carried = bool(getattr(self.prompts["visual"], "carried", False)) if "visual" in self.prompts else False
+        return self.clip.visual(images, self.visual_prompts(), carried)
+
+    def encode_classes(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Token embeddings and features of the class prompts, as in `Output`.
+
+        They are kept while the prompts stay the same and nothing of them learns, as in evaluation.
+        """
+        learner = self.prompts["text"]
+        deep = self.prompts["deep_text"]() if "deep_text" in self.prompts else ()
+        if learner.conditional:
+            embeddings = learner(image)
+            rows, eot = embeddings.flatten(0, 1), self.eot.repeat(len(embeddings))
+            pieces = zip(rows.split(_ROWS), eot.split(_ROWS), strict=True)
+            text = torch.cat([self.clip.text(piece, ends, deep).float() for piece, ends in pieces])
+            return embeddings, text.unflatten(0, embeddings.shape[:2])
+        inputs = [learner(), *deep]
+        if any(tensor.requires_grad for tensor in inputs):
+            return inputs[0], self.clip.text(inputs[0], self.eot, deep).float()
+        if self._encoded is None or not _same(self._encoded[0], inputs):
+            self._encoded = [tensor.clone() for tensor in inputs], self.clip.text(inputs[0], self.eot, deep).float()
+        return inputs[0], self._encoded[1]
 
 
-def _same(a: Tensor, b: Tensor) -> bool:
-    return a.shape == b.shape and a.device == b.device and torch.equal(a, b)
+def _same(a: Sequence[Tensor], b: Sequence[Tensor]) -> bool:
+    return len(a) == len(b) and all(
+        x.shape == y.shape and x.device == y.device and torch.equal(x, y) for x, y in zip(a, b, strict=True)
+    )

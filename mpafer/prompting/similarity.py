@@ -9,8 +9,9 @@ ALIGNMENTS = ("global", "local", "global_local")
 
 
 def global_similarity(image: Tensor, text: Tensor) -> Tensor:
-    """``S_g(c) = sim(z^g, t_c)``, cosine: [B, D], [C, D] -> [B, C]."""
-    return F.normalize(image, dim=-1) @ F.normalize(text, dim=-1).T
+    """``S_g(c) = sim(z^g, t_c)``, cosine: [B, D], [C, D] or one set of classes an image [B, C, D] -> [B, C]."""
+    image, text = F.normalize(image, dim=-1), F.normalize(text, dim=-1)
+    return image @ text.T if text.dim() == 2 else (text @ image[..., None]).squeeze(-1)
 
 
 def sparse_local_similarity(patches: Tensor, text: Tensor, k: int) -> Tensor:
@@ -18,13 +19,13 @@ def sparse_local_similarity(patches: Tensor, text: Tensor, k: int) -> Tensor:
 
     Args:
         patches: [B, N, D].
-        text: [C, D].
+        text: [C, D], or [B, C, D].
         k: number of patches averaged, 1 <= k <= N.
 
     Returns:
         [B, C]
     """
-    similarity = F.normalize(patches, dim=-1) @ F.normalize(text, dim=-1).T  # [B, N, C]
+    similarity = F.normalize(patches, dim=-1) @ F.normalize(text, dim=-1).transpose(-1, -2)  # [B, N, C]
     return similarity.topk(k, dim=1).values.mean(dim=1)
 
 

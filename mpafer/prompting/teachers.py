@@ -1,15 +1,21 @@
-"""What frozen CLIP teaches: hard prompts written by a language model, and class prototypes."""
+"""What frozen CLIP teaches: hand-written sentences, descriptions by a language model, and class prototypes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 import torch
+import torch.nn.functional as F
+import yaml
 from torch import Tensor
 
 from mpafer.clip import Clip
 from mpafer.clip.tokens import eot_positions
+from mpafer.options import closest
 from mpafer.prompting.text import pool_tokens
+
+TEMPLATES = Path(__file__).with_name("templates.yaml")
 
 NAME = "a photo of {name}"
 EXPRESSION = "a photo of a person making a facial expression of {name}"
@@ -49,6 +55,46 @@ def hard_prompt_features(clip: Clip, classnames: Sequence[str], prompts: Sequenc
     tokens = torch.cat(rows)
     pooled = pool_tokens(clip.text.embed(tokens).float(), eot_positions(tokens))
     return pooled, clip.encode_text(tokens).float()
+
+
+@torch.no_grad()
+def template_features(clip: Clip, classnames: Sequence[str], templates: Sequence[str], *, unit: bool = True) -> Tensor:
+    """Text features [C, D] of ``templates`` with the class in the place of ``{name}``, averaged, float32.
+
+    Args:
+        clip: frozen backbone.
+        classnames: C names; underscores read as spaces.
+        templates: sentences with ``{name}``.
+        unit: each sentence's feature has length 1 before the mean (CLIP, CoOp); PromptSRC averages them as they are.
+    """
+    total = torch.zeros(len(classnames), clip.embed_dim, device=clip.device)
+    for template in templates:
+        features = clip.encode_text(clip.tokenize(fill(template, classnames))).float()
+        total += F.normalize(features, dim=-1) if unit else features
+    return total / len(templates)
+
+
+def fill(template: str, classnames: Sequence[str]) -> list[str]:
+    """A sentence for each class.
+
+    Raises:
+        ValueError: the template has no ``{name}``.
+    """
+    if "{name}" not in template:
+        raise ValueError(f"TEMPLATE is {template!r}: it needs {{name}} where the class name goes")
+    return [template.replace("{name}", name.replace("_", " ")) for name in classnames]
+
+
+def load_templates(name: str) -> list[str]:
+    """A set of sentences from templates.yaml, which says where each comes from.
+
+    Raises:
+        ValueError: no set of that name; the closest one is named.
+    """
+    sets = yaml.safe_load(TEMPLATES.read_text("utf-8"))
+    if name not in sets:
+        raise ValueError(f"TEMPLATES is {name!r}: {closest(name, sets)}")
+    return sets[name]
 
 
 @torch.no_grad()

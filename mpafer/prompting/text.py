@@ -1,7 +1,8 @@
-"""Soft text prompts: learnable context vectors in front of a class name."""
+"""Soft text prompts: learnable context vectors around a class name, and fresh ones for the deeper layers."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 import torch
@@ -9,10 +10,14 @@ from torch import Tensor, nn
 
 from mpafer.clip import Clip
 from mpafer.clip.tokens import CONTEXT_LENGTH, eot_positions
+from mpafer.prompting.visual import check_depth
+
+logger = logging.getLogger(__name__)
+POSITIONS = ("end", "middle", "front")  # of the class name, CoOp's
 
 
 class ContextPrompts(nn.Module):
-    """``[SOS] v_1 ... v_M  <class name> . [EOS]`` for every class (CoOp's form, class token at the end).
+    """``[SOS] v_1 ... v_M  <class name> . [EOS]`` for every class (CoOp's form).
 
     Args:
         clip: frozen backbone, for its tokens and token embeddings.
@@ -20,49 +25,119 @@ class ContextPrompts(nn.Module):
         n_ctx: M, the number of context vectors, drawn from N(0, 0.02^2); ignored with ``ctx_init``.
         csc: class-specific context, [C, M, W] instead of [M, W].
         ctx_init: words whose embeddings start the context; their number of tokens is M.
+        partial: with ``ctx_init``, only its first ``n_ctx`` tokens learn, the others stay as fixed text before the
+            name (MaPLe's family).
+        position: the class name at the ``end`` of the context, in its ``middle`` or in ``front`` of it.
 
     Raises:
-        ValueError: no context vector, or a prompt longer than 77 tokens (the class is named).
+        ValueError: no context vector, more of them than initial words, or a prompt longer than 77 tokens (the class
+            is named).
     """
 
     prefix: Tensor  # SOS, [C, 1, W]
-    suffix: Tensor  # class name, period, EOS, padding: [C, L - 1, W]
+    suffix: Tensor  # class name, period, EOS, padding: [C, L - 1 - M, W]
     eot: Tensor  # position of EOS in the whole prompt, [C]
+    order: Tensor | None  # where each token of the whole prompt comes from, [C, L]
+    conditional = False  # one set of prompts for all images
 
     def __init__(
-        self, clip: Clip, classnames: Sequence[str], *, n_ctx: int = 10, csc: bool = False, ctx_init: str = ""
+        self,
+        clip: Clip,
+        classnames: Sequence[str],
+        *,
+        n_ctx: int = 10,
+        csc: bool = False,
+        ctx_init: str = "",
+        partial: bool = False,
+        position: str = "end",
     ) -> None:
         super().__init__()
         names = [name.replace("_", " ") for name in classnames]
-        tokens = clip.tokenize([f"{name}." for name in names])
-        with torch.no_grad():
-            embeddings = clip.text.embed(tokens).float()
-            context = _initial_context(clip, n_ctx, ctx_init)
-        length = eot_positions(tokens) + len(context) + 1
-        for name, tokens_needed in zip(names, length.tolist(), strict=True):
-            if tokens_needed > CONTEXT_LENGTH:
+        words = ctx_init.replace("_", " ")
+        tokens = clip.tokenize([f"{words} {name}." for name in names])
+        context = _initial_context(clip, n_ctx if partial or not words else 0, words)
+        known = len(context) if words else 0  # context tokens that stand in `tokens` already
+        length = eot_positions(tokens) + len(context) - known + 1
+        for name, needed in zip(names, length.tolist(), strict=True):
+            if needed > CONTEXT_LENGTH:
                 raise ValueError(
-                    f"the soft prompt of class {name!r} takes {tokens_needed} tokens, CLIP {CONTEXT_LENGTH} at most: "
+                    f"the soft prompt of class {name!r} takes {needed} tokens, CLIP {CONTEXT_LENGTH} at most: "
                     f"lower N_CTX ({len(context)}) or shorten the name"
                 )
+        with torch.no_grad():
+            embeddings = clip.text.embed(tokens).float()
         self.ctx = nn.Parameter(context.expand(len(names), -1, -1).clone() if csc else context)
-        longest = int(length.max()) - len(context)
+        last = int(length.max()) - len(context) + known
         self.register_buffer("prefix", embeddings[:, :1], persistent=False)  # classes may change after training
-        self.register_buffer("suffix", embeddings[:, 1:longest], persistent=False)
+        self.register_buffer("suffix", embeddings[:, 1 + known : last], persistent=False)
         self.register_buffer("eot", length - 1, persistent=False)
+        order = None if position == "end" else _order(clip, names, len(context), int(length.max()), position)
+        self.register_buffer("order", order, persistent=False)
 
-    def forward(self) -> Tensor:
-        """Token embeddings of all prompts [C, L, W], cut after the longest one's EOS."""
-        return torch.cat([self.prefix, self.ctx.expand(len(self.prefix), -1, -1), self.suffix], dim=1)
+    def forward(self, shift: Tensor | None = None) -> Tensor:
+        """Token embeddings of all prompts [C, L, W], cut after the longest one's EOS.
+
+        With a ``shift`` [B, W] of all context vectors for each image: [B, C, L, W].
+        """
+        ctx = self.ctx.expand(len(self.prefix), -1, -1)
+        if shift is not None:
+            ctx = ctx + shift[:, None, None]
+        batch = ctx.shape[:-3]
+        whole = torch.cat([self.prefix.expand(*batch, -1, -1, -1), ctx, self.suffix.expand(*batch, -1, -1, -1)], dim=-2)
+        if self.order is None:
+            return whole
+        return whole[..., torch.arange(len(self.order), device=whole.device)[:, None], self.order, :]
 
 
-def _initial_context(clip: Clip, n_ctx: int, ctx_init: str) -> Tensor:
-    if ctx_init:
-        tokens = clip.tokenize([ctx_init.replace("_", " ")])
-        return clip.text.embed(tokens[0, 1 : int(eot_positions(tokens))]).float().clone()
+class DeepTextPrompts(nn.Module):
+    """Context vectors of the layers after the first, drawn from N(0, 0.02^2) (IVLP, MaPLe).
+
+    Args:
+        clip: frozen backbone.
+        n: vectors a layer.
+        depth: J, prompted layers; the first one's prompts are among the embeddings, so these are J - 1.
+        key: the option that ``depth`` comes from, for the error.
+    """
+
+    def __init__(self, clip: Clip, *, n: int, depth: int, key: str = "PROMPT_DEPTH_TEXT") -> None:
+        super().__init__()
+        check_depth(key, depth, clip, clip.text.layers)
+        self.prompts = nn.Parameter(torch.empty(depth - 1, n, clip.text.width, device=clip.device).normal_(std=0.02))
+
+    def forward(self) -> tuple[Tensor, ...]:
+        """One [n, W] tensor for each prompted layer but the first."""
+        return self.prompts.unbind()
+
+
+def short_init(n_ctx: int, ctx_init: str) -> str:
+    """MaPLe's rule, kept by IVLP and PromptSRC: initial words for at most four vectors, none for more."""
+    if ctx_init and n_ctx > 4:
+        logger.warning("CTX_INIT %r is not used: as upstream, more than 4 context vectors start at random", ctx_init)
+        return ""
+    return ctx_init
+
+
+def _initial_context(clip: Clip, n_ctx: int, words: str) -> Tensor:
+    if words:
+        tokens = clip.tokenize([words])
+        found = int(eot_positions(tokens)) - 1
+        if n_ctx > found:
+            raise ValueError(f"N_CTX is {n_ctx}, but CTX_INIT {words!r} has {found} tokens")
+        return clip.text.embed(tokens[0, 1 : 1 + (n_ctx or found)]).float().clone()
     if n_ctx < 1:
         raise ValueError(f"N_CTX is {n_ctx}: a soft prompt needs at least one context vector")
     return torch.empty(n_ctx, clip.text.width, device=clip.device).normal_(std=0.02)
+
+
+def _order(clip: Clip, names: Sequence[str], n_ctx: int, length: int, position: str) -> Tensor:
+    """For each class, the tokens of ``SOS context name rest`` in the order of ``position``: [C, length]."""
+    before = 0 if position == "front" else n_ctx // 2
+    rows = []
+    for size in (eot_positions(clip.tokenize(names)) - 1).tolist():
+        name = range(1 + n_ctx, 1 + n_ctx + size)
+        first, second = range(1, 1 + before), range(1 + before, 1 + n_ctx)
+        rows.append([0, *first, *name, *second, *range(1 + n_ctx + size, length)])
+    return torch.tensor(rows, device=clip.device)
 
 
 def pool_tokens(embeddings: Tensor, eot: Tensor) -> Tensor:

@@ -1,0 +1,44 @@
+"""Gaussian weighted prompt aggregation (PromptSRC): an average over epochs of what is learned, in float32."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+class GaussianAverage:
+    """``sum_t w_t theta_t``, with ``w_t`` proportional to a normal density at t = 1 ... epochs.
+
+    Args:
+        module: its parameters are averaged, nothing else.
+        epochs: how many there will be.
+        mean: epoch with the largest weight.
+        std: its width, in epochs.
+    """
+
+    def __init__(self, module: nn.Module, *, epochs: int, mean: float, std: float) -> None:
+        self._module = module
+        epoch = torch.arange(1, epochs + 1, dtype=torch.float64)
+        self.weights = (-0.5 * ((epoch - mean) / std) ** 2).softmax(dim=0)  # the densities, normalised: [epochs]
+        self._sums = {name: torch.zeros_like(value) for name, value in module.named_parameters()}
+
+    @torch.no_grad()
+    def update(self, epoch: int) -> None:
+        """Add the parameters as they are after ``epoch``, counted from 0."""
+        for name, value in self._module.named_parameters():
+            self._sums[name] += float(self.weights[epoch]) * value
+
+    def average(self) -> dict[str, Tensor]:
+        """The sum so far, by name of the parameter: after the last epoch it is the average."""
+        return self._sums
+
+    def state_dict(self) -> dict[str, Tensor]:
+        return dict(self._sums)
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Raises ValueError where the names are not those of the module."""
+        if state.keys() != self._sums.keys():
+            raise ValueError(f"the average is of {sorted(state)}, the module has {sorted(self._sums)}")
+        self._sums = {name: value.to(self._sums[name].device) for name, value in state.items()}

@@ -1,0 +1,48 @@
+"""CoOp: Learning to Prompt for Vision-Language Models. IJCV 2022, arXiv 2109.01134.
+
+Upstream: KaiyangZhou/CoOp, trainers/coop.py at ff61507. Deviations: CTX_INIT counts tokens, not words (a word of two
+tokens learns both), and CSC holds with CTX_INIT too, which upstream leaves unsaid; neither matters to "a photo of a".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mpafer.clip import Clip
+from mpafer.options import Options, option
+from mpafer.prompting.model import PromptedClip
+from mpafer.prompting.precision import PRECISIONS
+from mpafer.prompting.text import POSITIONS, ContextPrompts
+from mpafer.trainers.base import PromptTrainer, register
+
+
+@dataclass(frozen=True)
+class CoOpOptions(Options):
+    """``TRAINER.COOP``."""
+
+    n_ctx: int = option(16, least=1)  # context vectors
+    csc: bool = False  # class-specific context
+    ctx_init: str = ""  # words the context starts from; their number of tokens is N_CTX then
+    class_token_position: str = option("end", choices=POSITIONS)
+    prec: str = option("fp32", choices=PRECISIONS)
+
+
+class CoOpModel(PromptedClip):
+    """Context vectors around the class name, cosine similarity with the frozen image feature."""
+
+    def __init__(self, clip: Clip, classnames: Sequence[str], options: CoOpOptions) -> None:
+        text = ContextPrompts(
+            clip, classnames, n_ctx=options.n_ctx, csc=options.csc, ctx_init=options.ctx_init,
+            position=options.class_token_position,
+        )  # fmt: skip
+        super().__init__(clip, classnames, text=text, precision=options.prec)
+
+
+@register
+class CoOp(PromptTrainer):
+    """Trains `CoOpModel`."""
+
+    node = "COOP"
+    Options = CoOpOptions
+    Model = CoOpModel

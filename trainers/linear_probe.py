@@ -1,0 +1,96 @@
+"""Linear probe of the frozen image features: logistic regression, as in CLIP. ICML 2021, arXiv 2103.00020, 3.2.
+
+KaiyangZhou/CoOp, lpclip/ at ff61507, searches the strength of the regularisation on validation images; deviation: here
+it is chosen by cross-validation within the training images, so that no method sees more images than another. Features
+are CLIP's global ones, not normalised, of images without augmentation; L-BFGS to convergence.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from mpafer.clip import Clip
+from mpafer.engine import distributed
+from mpafer.options import Options, option
+from mpafer.prompting.model import FrozenClip, Output
+from mpafer.prompting.precision import PRECISIONS, autocast
+from mpafer.prototypes import frozen_features
+from mpafer.trainers.base import PromptTrainer, register
+
+FOLDS = 4
+
+
+@dataclass(frozen=True)
+class LinearProbeOptions(Options):
+    """``TRAINER.LINEARPROBE``."""
+
+    c: float = option(0.0, least=0)  # inverse strength of the l2 penalty; 0 = chosen among 1e-6 ... 1e6
+    prec: str = option("fp32", choices=PRECISIONS)
+
+
+class LinearProbeModel(FrozenClip):
+    """``logits = W z + b`` over the global image feature. ``Output.text`` is W; there are no class prompts."""
+
+    def __init__(self, clip: Clip, classnames: Sequence[str], options: LinearProbeOptions) -> None:
+        probe = nn.Linear(clip.embed_dim, len(classnames), device=clip.device)
+        nn.init.zeros_(probe.weight)
+        nn.init.zeros_(probe.bias)
+        super().__init__(clip, classnames, precision=options.prec, probe=probe)
+
+    def forward(self, images: Tensor) -> Output:
+        """Images [B, 3, H, H], normalised with CLIP's statistics -> `Output`."""
+        with autocast(self.precision, images.device), torch.no_grad():
+            image, patches = self.clip.visual(images)
+        image, probe, nothing = image.float(), self.prompts["probe"], torch.empty(0, device=image.device)
+        return Output(probe(image), image, patches.float(), probe.get_parameter("weight"), nothing, nothing)
+
+
+def fit(features: np.ndarray, labels: np.ndarray, c: float, seed: int) -> tuple[np.ndarray, np.ndarray, float]:
+    """Logistic regression [N, D], [N] -> weight [C, D], bias [C], and the inverse strength of its penalty.
+
+    With ``c`` 0 the strength is the best of 13 by cross-validation, 0.316 (CLIP's) where a class has one image only.
+    """
+    from sklearn.linear_model import LogisticRegression, LogisticRegressionCV  # slow to import
+    from sklearn.model_selection import StratifiedKFold
+
+    fewest = min(Counter(labels.tolist()).values())
+    if not c and fewest > 1:
+        folds = StratifiedKFold(min(FOLDS, fewest), shuffle=True, random_state=seed)
+        search = LogisticRegressionCV(Cs=np.logspace(-6, 6, 13), cv=folds, max_iter=1000).fit(features, labels)
+        c = float(np.ravel(search.C_)[0])
+    c = c or 0.316
+    found = LogisticRegression(C=c, max_iter=1000).fit(features, labels)
+    return found.coef_, found.intercept_, c
+
+
+@register
+class LinearProbe(PromptTrainer):
+    """Fits `LinearProbeModel` at once: its one epoch is the regression, whatever OPTIM says."""
+
+    node = "LINEARPROBE"
+    Options = LinearProbeOptions
+    Model = LinearProbeModel
+
+    def build_model(self) -> None:
+        super().build_model()
+        self.max_epoch = 1
+
+    def run_epoch(self) -> None:
+        self.num_batches = len(self.train_loader_x)
+        state = self.regression() if distributed.is_main() else {}
+        self.model.prompts.load_state_dict(distributed.from_main(state))
+
+    def regression(self) -> dict[str, Tensor]:
+        """The probe's weight and bias, fitted to all training images."""
+        features, labels = frozen_features(self.model.clip, *self.plain_training_images())
+        weight, bias, c = fit(features.numpy(), labels.numpy(), self.options.c, max(self.seed, 0))
+        if len(weight) == 1:  # of two classes scikit-learn gives the second one's row alone
+            weight, bias = np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
+        print(f"Logistic regression on {len(features)} images, C = {c:g}")
+        return {"probe.weight": torch.from_numpy(weight).float(), "probe.bias": torch.from_numpy(bias).float()}
