@@ -23,7 +23,7 @@ from mpafer.prompting.precision import PRECISIONS, autocast
 from mpafer.prototypes import frozen_features
 from mpafer.trainers.base import PromptTrainer, register
 
-FOLDS = 4
+FOLDS, STRENGTHS = 4, [10.0**power for power in range(-6, 7)]
 
 
 @dataclass(frozen=True)
@@ -54,16 +54,17 @@ class LinearProbeModel(FrozenClip):
 def fit(features: np.ndarray, labels: np.ndarray, c: float, seed: int) -> tuple[np.ndarray, np.ndarray, float]:
     """Logistic regression [N, D], [N] -> weight [C, D], bias [C], and the inverse strength of its penalty.
 
-    With ``c`` 0 the strength is the best of 13 by cross-validation, 0.316 (CLIP's) where a class has one image only.
+    With ``c`` 0 the strength is the best of STRENGTHS by cross-validation;
+    0.316, as CLIP, where a class has one image only.
     """
-    from sklearn.linear_model import LogisticRegression, LogisticRegressionCV  # slow to import
-    from sklearn.model_selection import StratifiedKFold
+    from sklearn.linear_model import LogisticRegression  # slow to import
+    from sklearn.model_selection import GridSearchCV, StratifiedKFold
 
     fewest = min(Counter(labels.tolist()).values())
     if not c and fewest > 1:
         folds = StratifiedKFold(min(FOLDS, fewest), shuffle=True, random_state=seed)
-        search = LogisticRegressionCV(Cs=np.logspace(-6, 6, 13), cv=folds, max_iter=1000).fit(features, labels)
-        c = float(np.ravel(search.C_)[0])
+        search = GridSearchCV(LogisticRegression(max_iter=1000), {"C": STRENGTHS}, cv=folds, refit=False)
+        c = float(search.fit(features, labels).best_params_["C"])
     c = c or 0.316
     found = LogisticRegression(C=c, max_iter=1000).fit(features, labels)
     return found.coef_, found.intercept_, c
