@@ -25,8 +25,8 @@ LEARNING = sorted(name for name in METHODS if not name.startswith("Zeroshot"))
 # What changes the shape of a method's prompts, and what asks for more layers than the tiny CLIP has.
 SHAPED = {
     "MPAFER": ("MPAFER.VISUAL_DEPTH", 1), "CoOp": ("COOP.N_CTX", 3), "KgCoOp": ("COOP.CTX_INIT", "a photo"),
-    "CoCoOp": ("COCOOP.CTX_INIT", "a photo"), "VPT": ("VPT.PROMPT_DEPTH_VISION", 1), "IVLP": ("IVLP.PROMPT_DEPTH_TEXT", 1),
-    "MaPLe": ("MAPLE.PROMPT_DEPTH", 1), "PromptSRC": ("PROMPTSRC.PROMPT_DEPTH_VISION", 1),
+    "CoCoOp": ("COCOOP.CTX_INIT", "a photo"), "VPT": ("VPT.PROMPT_DEPTH_VISION", 1),
+    "IVLP": ("IVLP.PROMPT_DEPTH_TEXT", 1), "MaPLe": ("MAPLE.PROMPT_DEPTH", 1), "PromptSRC": ("PROMPTSRC.PROMPT_DEPTH_VISION", 1),
 }  # fmt: skip
 TOO_DEEP = {
     "MPAFER": ("visual_depth", 5), "VPT": ("prompt_depth_vision", 5), "IVLP": ("prompt_depth_text", 3),
@@ -177,7 +177,5 @@ def test_the_average_is_part_of_what_a_run_resumes(
     forgetful = make_trainer(world, tmp_path / "resumed", "PromptSRC", **settings)
     interrupt(forgetful, 2)
     forgetful = make_trainer(world, tmp_path / "resumed", "PromptSRC", **settings)
-    monkeypatch.setattr(
-        PromptSRC, "load_extra_state", lambda self, state: super(PromptSRC, self).load_extra_state(state)
-    )
+    monkeypatch.setattr(PromptSRC, "load_extra_state", PromptTrainer.load_extra_state)
     assert not np.array_equal(train(forgetful)[1], scores)  # control: without the average the result is another
