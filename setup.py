@@ -24,13 +24,16 @@ setup(
     package_dir={f"mpafer.{folder}": folder for folder in FOLDERS},
     package_data={
         "mpafer.clip": ["assets/*.safetensors"],
+        "mpafer.compare": ["*.yaml"],
         "mpafer.datasets": ["*.yaml"],
+        "mpafer.prompting": ["*.yaml"],
         "mpafer.configs": ["**/*.yaml"],
     },
     install_requires=[
         "filelock",
         "gdown",  # Dassl imports it
         "joblib",
+        "matplotlib",
         "numpy",
         "openai-clip",
         "packaging",

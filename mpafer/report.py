@@ -21,14 +21,13 @@ METRICS = {"accuracy": "WAR", "uar": "UAR", "macro_f1": "macro-F1", "ece": "ECE"
 Row = dict[str, Any]
 
 
-def find_groups(folders: Iterable[str | Path]) -> dict[Path, list[dict[str, Any]]]:
-    """Folder of an experiment -> the metrics of its runs, in the order of the folders' names.
+def find_files(folders: Iterable[str | Path]) -> dict[Path, list[Path]]:
+    """Folder of an experiment -> the results.json of its runs, in the order of the folders' names, each once.
 
     Raises:
         FileNotFoundError: no finished run under a folder.
-        ValueError: a results.json that cannot be read as such; it is named.
     """
-    groups: dict[Path, dict[Path, dict[str, Any]]] = {}
+    groups: dict[Path, dict[Path, Path]] = {}
     for folder in map(Path, folders):
         files = sorted(folder.rglob("results.json"))
         if not files:
@@ -36,12 +35,35 @@ def find_groups(folders: Iterable[str | Path]) -> dict[Path, list[dict[str, Any]
         for file in files:
             run = file.parent
             group = run.parent if re.fullmatch(r"seed-?\d+", run.name) else run
-            try:
-                metrics = json.loads(file.read_text("utf-8"))["metrics"]
-            except (ValueError, KeyError, TypeError) as error:
-                raise ValueError(f"{file} is not a result file of ours: {error!r}") from error
-            groups.setdefault(group, {})[file.resolve()] = metrics
-    return {group: list(runs.values()) for group, runs in groups.items()}
+            groups.setdefault(group, {})[file.resolve()] = file
+    return {group: list(files.values()) for group, files in groups.items()}
+
+
+def read(file: Path, *keys: str) -> dict[str, Any]:
+    """A result file, which has to have these keys.
+
+    Raises:
+        ValueError: it cannot be read as such; it is named.
+    """
+    try:
+        record = json.loads(file.read_text("utf-8"))
+        for key in keys:
+            record[key]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{file} is not a result file of ours: {error!r}") from error
+    return record
+
+
+def find_groups(folders: Iterable[str | Path]) -> dict[Path, list[dict[str, Any]]]:
+    """Folder of an experiment -> the metrics of its runs; raises what `find_files` and `read` do."""
+    groups = find_files(folders)
+    return {group: [read(file, "metrics")["metrics"] for file in files] for group, files in groups.items()}
+
+
+def mean_sd(values: Iterable[float | None]) -> tuple[float | None, float | None]:
+    """Mean and sample standard deviation of what is known; None without a value, or for one value's deviation."""
+    known = [value for value in values if value is not None]
+    return mean(known) if known else None, stdev(known) if len(known) > 1 else None
 
 
 def summarise(groups: dict[Path, list[dict[str, Any]]]) -> list[Row]:
@@ -50,9 +72,7 @@ def summarise(groups: dict[Path, list[dict[str, Any]]]) -> list[Row]:
     for group, runs in groups.items():
         row: Row = {"run": str(group), "n": len(runs)}
         for key in METRICS:
-            values = [run[key] for run in runs if run.get(key) is not None]
-            row[key] = mean(values) if values else None
-            row[f"{key}_sd"] = stdev(values) if len(values) > 1 else None
+            row[key], row[f"{key}_sd"] = mean_sd(run.get(key) for run in runs)
         rows.append(row)
     return rows
 

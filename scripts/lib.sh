@@ -42,28 +42,45 @@ slug() {
     echo "$clean"
 }
 
-# run_seeds TRAINER DATASET CFG SHOTS [KEY VALUE ...]: train and test once per seed. Sets RUN_DIR, the seeds' parent.
-run_seeds() {
-    local trainer=$1 dataset=$2 cfg=$3 shots=$4 seed dir
+# run_folder TRAINER DATASET CFG SHOTS [KEY VALUE ...]: check them and set RUN_DIR, the folder of their seeds.
+run_folder() {
+    local trainer=$1 dataset=$2 cfg=$3 shots=$4
     shift 4
-    local data_yaml="$REPO/configs/datasets/$dataset.yaml" cfg_yaml="$REPO/configs/trainers/$trainer/$cfg.yaml"
-    [ -f "$data_yaml" ] || fail "unknown data set '$dataset'; known: $(names "$REPO/configs/datasets")"
-    [ -f "$cfg_yaml" ] || fail "unknown config '$cfg' of $trainer; known: $(names "$REPO/configs/trainers/$trainer")"
+    [ -f "$REPO/configs/datasets/$dataset.yaml" ] ||
+        fail "unknown data set '$dataset'; known: $(names "$REPO/configs/datasets")"
+    [ -f "$REPO/configs/trainers/$trainer/$cfg.yaml" ] ||
+        fail "unknown config '$cfg' of $trainer; known: $(names "$REPO/configs/trainers/$trainer")"
     [[ $shots =~ ^(-1|[1-9][0-9]*)$ ]] || fail "SHOTS is a number of images per class, or -1 for all, not '$shots'"
     [ $(($# % 2)) -eq 0 ] || fail "options come as KEY VALUE pairs; '${!#}' is left over"
 
     local images="${shots}shots"
     [ "$shots" = -1 ] && images=all
     RUN_DIR="$OUT/$dataset/$trainer/${cfg}_$images$(slug "$@")${TAG:+_$TAG}"
+}
+
+# run_state DIR: what running it will do
+run_state() {
+    if [ -f "$1/results.json" ]; then
+        echo "finished already, skipped"
+    elif compgen -G "$1/*/model.pth.tar-*" >/dev/null; then
+        echo "resumed"
+    else
+        echo "started"
+    fi
+}
+
+# run_seeds TRAINER DATASET CFG SHOTS [KEY VALUE ...]: train and test once per seed. Sets RUN_DIR, the seeds' parent.
+run_seeds() {
+    run_folder "$@"
+    local trainer=$1 dataset=$2 cfg=$3 shots=$4 seed dir
+    shift 4
     for seed in $SEEDS; do
         dir="$RUN_DIR/seed$seed"
-        if [ -f "$dir/results.json" ]; then
-            echo "finished already, skipped: $dir"
-            continue
-        fi
-        if compgen -G "$dir/*/model.pth.tar-*" >/dev/null; then echo "resumed: $dir"; else echo "started: $dir"; fi
+        echo "$(run_state "$dir"): $dir"
+        [ -f "$dir/results.json" ] && continue
         "$PYTHON" "$REPO/train.py" --root "$DATA" --seed "$seed" --trainer "$trainer" \
-            --dataset-config-file "$data_yaml" --config-file "$cfg_yaml" --output-dir "$dir" \
+            --dataset-config-file "$REPO/configs/datasets/$dataset.yaml" \
+            --config-file "$REPO/configs/trainers/$trainer/$cfg.yaml" --output-dir "$dir" \
             DATASET.NUM_SHOTS "$shots" "$@" || exit
         [ -f "$dir/results.json" ] || fail "the run ended without $dir/results.json"
     done

@@ -26,7 +26,8 @@ LEARNING = sorted(name for name in METHODS if not name.startswith("Zeroshot"))
 SHAPED = {
     "MPAFER": ("MPAFER.VISUAL_DEPTH", 1), "CoOp": ("COOP.N_CTX", 3), "KgCoOp": ("COOP.CTX_INIT", "a photo"),
     "CoCoOp": ("COCOOP.CTX_INIT", "a photo"), "VPT": ("VPT.PROMPT_DEPTH_VISION", 1),
-    "IVLP": ("IVLP.PROMPT_DEPTH_TEXT", 1), "MaPLe": ("MAPLE.PROMPT_DEPTH", 1), "PromptSRC": ("PROMPTSRC.PROMPT_DEPTH_VISION", 1),
+    "IVLP": ("IVLP.PROMPT_DEPTH_TEXT", 1), "MaPLe": ("MAPLE.PROMPT_DEPTH", 1),
+    "PromptSRC": ("PROMPTSRC.PROMPT_DEPTH_VISION", 1),
 }  # fmt: skip
 TOO_DEEP = {
     "MPAFER": ("visual_depth", 5), "VPT": ("prompt_depth_vision", 5), "IVLP": ("prompt_depth_text", 3),

@@ -171,6 +171,7 @@ def test_results_file_holds_the_run(tmp_path, sample):
         ),
         *("classnames", "metrics", "num_images", "predictions", "scores_file", "learnable_values"),
         *("checkpoint_bytes", "train_seconds", "images_per_second", "fewshot_images"),
+        *("peak_memory_bytes", "peak_memory_of"),
     }
     assert read["predictions"][3] == {"image": "test/3.png", "label": labels[3], "pred": scores[3].argmax()}
     assert read["config"]["OPTIM"]["STEPSIZE"] == [-1] and read["metrics"]["accuracy"] == pytest.approx(65.0)

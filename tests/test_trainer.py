@@ -46,6 +46,7 @@ def test_a_run_leaves_log_results_scores_and_a_small_checkpoint(undisturbed: Pat
     assert record["checkpoint_bytes"] == checkpoint.stat().st_size < 60_000
     assert f"Checkpoint: {values:,} learnable values, {checkpoint.stat().st_size:,} bytes" in log
     assert 0 < record["images_per_second"] * record["train_seconds"] == pytest.approx(3 * 3 * 16)
+    assert record["peak_memory_of"] == "process" and 2**27 < record["peak_memory_bytes"] < 2**35  # torch alone: 128 MiB
     assert set(prompts(undisturbed)) == {"text.ctx", "visual.prompts"}
     assert list((undisturbed / "tensorboard").iterdir())
     assert record["config"]["TRAINER"]["MPAFER"]["N_CTX"] == 10 and record["engine"]["name"] == "builtin"

@@ -1,7 +1,7 @@
 """CoOp: Learning to Prompt for Vision-Language Models. IJCV 2022, arXiv 2109.01134.
 
 Upstream: KaiyangZhou/CoOp, trainers/coop.py at ff61507. Deviations: CTX_INIT counts tokens, not words (a word of two
-tokens learns both), and CSC holds with CTX_INIT too, which upstream leaves unsaid; neither matters to "a photo of a".
+tokens learns both), and CSC holds with CTX_INIT too (upstream then learns one context for all classes).
 """
 
 from __future__ import annotations

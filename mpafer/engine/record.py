@@ -3,13 +3,30 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 
+import torch
 import yaml
 
 from mpafer.engine import host
 from mpafer.engine.builtin.trainer import SimpleTrainer
 from mpafer.engine.results import write_results
+
+
+def peak_memory(device: torch.device) -> tuple[int, str]:
+    """Most bytes in use so far, and of what: tensors on the "gpu", or the whole "process" (0 where unknown).
+
+    Of this process alone: a resumed run counts from its resumption, and of several processes it is the first one's.
+    """
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device), "gpu"
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0, "process"
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else 1024 * most, "process"
 
 
 def record_run(trainer: SimpleTrainer, classnames: Sequence[str], learnable_values: int) -> None:
@@ -19,6 +36,7 @@ def record_run(trainer: SimpleTrainer, classnames: Sequence[str], learnable_valu
     batch = min(cfg.DATALOADER.TRAIN_X.BATCH_SIZE, len(items))
     trained = trainer.max_epoch * len(trainer.train_loader_x) * batch  # whichever epoch is the best one
     size = trainer.checkpoint.stat().st_size if trainer.checkpoint else 0
+    memory, memory_of = peak_memory(trainer.device)
     print(f"Checkpoint: {learnable_values:,} learnable values, {size:,} bytes")
 
     def relative(path: str) -> str:
@@ -42,5 +60,7 @@ def record_run(trainer: SimpleTrainer, classnames: Sequence[str], learnable_valu
         checkpoint_bytes=size,
         train_seconds=trainer.train_seconds,
         images_per_second=trained / trainer.train_seconds if trainer.train_seconds else 0.0,
+        peak_memory_bytes=memory,
+        peak_memory_of=memory_of,
         fewshot_images=[relative(item.impath) for item in items] if cfg.DATASET.NUM_SHOTS > 0 else [],
     )

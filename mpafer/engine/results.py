@@ -84,14 +84,16 @@ def write_results(
     checkpoint_bytes: int = 0,
     train_seconds: float = 0.0,
     images_per_second: float = 0.0,
+    peak_memory_bytes: int = 0,
+    peak_memory_of: str = "process",
     fewshot_images: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Write ``scores.npz`` and then ``results.json`` into ``directory``; a run is finished when the JSON
     exists.
 
     images: N paths, relative to the data root; labels [N]; scores [N, C] logits, C = len(classnames).
-    engine: {"name", "version"}. Returns what the JSON holds. Raises ValueError where lengths or scores are
-    unusable.
+    engine: {"name", "version"}; peak_memory_of: "gpu" or "process". Returns what the JSON holds. Raises ValueError
+    where lengths or scores are unusable.
     """
     from mpafer.engine.metrics import classification_metrics  # scikit-learn is slow to import
 
@@ -120,6 +122,8 @@ def write_results(
         "checkpoint_bytes": checkpoint_bytes,
         "train_seconds": train_seconds,
         "images_per_second": images_per_second,
+        "peak_memory_bytes": peak_memory_bytes,
+        "peak_memory_of": peak_memory_of,
         "fewshot_images": [str(i) for i in fewshot_images],
     }
     text = json.dumps(record, indent=1, allow_nan=False, default=_plain)
