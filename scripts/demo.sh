@@ -1,14 +1,13 @@
 #!/usr/bin/env bash
-# No download, a few minutes: zero-shot CLIP, text prompts alone and MPA-FER on drawn faces, with the tiny CLIP, one seed.
+# No download, a few minutes: zero-shot CLIP, CoOp and MPA-FER on drawn faces, with the tiny CLIP, one seed.
 set -euo pipefail
 OUT=${OUT:-output/demo}
 SEEDS=${SEEDS:-1}
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 runs=()
-for method in "ZeroshotCLIP tiny" "MPAFER tiny_text" "MPAFER tiny"; do
-    read -r trainer cfg <<<"$method"
-    run_seeds "$trainer" sketchfer "$cfg" -1
+for method in ZeroshotCLIP CoOp MPAFER; do
+    run_seeds "$method" sketchfer tiny -1
     runs+=("$RUN_DIR")
 done
 

@@ -161,7 +161,7 @@ def test_demo_runs_three_methods_into_one_table(script):
     assert status == 0, said
     assert [(option(call, "--trainer"), Path(option(call, "--config-file")).stem) for call in calls] == [
         ("ZeroshotCLIP", "tiny"),
-        ("MPAFER", "tiny_text"),
+        ("CoOp", "tiny"),
         ("MPAFER", "tiny"),
     ]
     assert all(Path(option(call, "--config-file")).is_file() for call in calls)

@@ -30,8 +30,8 @@ class CoCoOpModel(PromptedClip):
     """Context vectors that a small network shifts by what it sees in the image."""
 
     def __init__(self, clip: Clip, classnames: Sequence[str], options: CoCoOpOptions) -> None:
-        text = ConditionalPrompts(clip, classnames, n_ctx=options.n_ctx, ctx_init=options.ctx_init)
-        super().__init__(clip, classnames, text=text, precision=options.prec)
+        prompts = ConditionalPrompts(clip, classnames, n_ctx=options.n_ctx, ctx_init=options.ctx_init)
+        super().__init__(clip, classnames, text=prompts, precision=options.prec)
 
 
 @register

@@ -32,11 +32,15 @@ class CoOpModel(PromptedClip):
     """Context vectors around the class name, cosine similarity with the frozen image feature."""
 
     def __init__(self, clip: Clip, classnames: Sequence[str], options: CoOpOptions) -> None:
-        text = ContextPrompts(
-            clip, classnames, n_ctx=options.n_ctx, csc=options.csc, ctx_init=options.ctx_init,
-            position=options.class_token_position,
+        super().__init__(
+            clip,
+            classnames,
+            text=ContextPrompts(
+                clip, classnames, n_ctx=options.n_ctx, csc=options.csc, ctx_init=options.ctx_init,
+                position=options.class_token_position,
+            ),
+            precision=options.prec,
         )  # fmt: skip
-        super().__init__(clip, classnames, text=text, precision=options.prec)
 
 
 @register
