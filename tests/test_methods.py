@@ -25,6 +25,8 @@ VALUES: dict[str, tuple[Any, ...]] = {
     "hard_prompt": (1, 2, 3),
     "alignment": ("global", "local", "global_local"),
     "top_k": (1, 16),
+    "logit_scale": (0.0, 50.0),
+    "pooling": ("mean", "max"),
     "tau": (0.01, 0.07, 1.0),
     "prompt_loss": ("contrastive", "l1", "cosine", "none"),
     "token_loss": (True, False),

@@ -108,6 +108,8 @@ def test_pooling_takes_the_real_tokens_only() -> None:
     pooled = pool_tokens(embeddings, torch.tensor([3, 5]))
     torch.testing.assert_close(pooled, torch.tensor([[1.5], [8.5]]))  # (1+2)/2, (7+8+9+10)/4
     assert pooled[0].item() != embeddings[0].mean().item()
+    largest = pool_tokens(-embeddings, torch.tensor([3, 5]), "max")  # not SOS, which is larger
+    torch.testing.assert_close(largest, torch.tensor([[-1.0], [-7.0]]))
 
 
 def test_visual_prompts_depth() -> None:

@@ -18,7 +18,7 @@ from mpafer.prompting.model import Output, PromptedClip
 from mpafer.prompting.precision import PRECISIONS
 from mpafer.prompting.similarity import ALIGNMENTS
 from mpafer.prompting.teachers import GRANULARITIES, hard_prompt_features, hard_prompts
-from mpafer.prompting.text import ContextPrompts, pool_tokens
+from mpafer.prompting.text import POOLINGS, ContextPrompts, pool_tokens
 from mpafer.prompting.visual import DeepVisualPrompts
 from mpafer.trainers.base import PromptTrainer, register
 
@@ -35,9 +35,11 @@ class MPAFEROptions(Options):
     hard_prompt: int = option(3, choices=tuple(GRANULARITIES))
     alignment: str = option("global_local", choices=ALIGNMENTS)
     top_k: int = option(16, least=1)
+    logit_scale: float = option(0.0, least=0)  # s, what similarities are multiplied by; 0 = CLIP's own
     tau: float = option(0.07, least=1e-3)  # temperature of both contrastive losses
     prompt_loss: str = option("contrastive", choices=("contrastive", *DISTANCES, "none"))
     token_loss: bool = True
+    pooling: str = option("mean", choices=POOLINGS)  # of a prompt's tokens, for the token-level loss
     prototype_loss: str = option("cosine", choices=(*DISTANCES, "none"))
     prototype_shots: int = option(-1, least=-1, refused=(0,))  # images a prototype; -1 = all
     beta: float = option(1.0, least=0)  # weight of the text side
@@ -68,14 +70,14 @@ class MPAFERModel(PromptedClip):
         visual = DeepVisualPrompts(clip, n=options.n_visual, depth=options.visual_depth) if options.n_visual else None
         super().__init__(
             clip, classnames, text=text, visual=visual,
-            mode=options.alignment, top_k=options.top_k, precision=options.prec,
+            mode=options.alignment, top_k=options.top_k, logit_scale=options.logit_scale, precision=options.prec,
         )  # fmt: skip
         self.options = options
         if options.token_loss or options.prompt_loss != "none":
             if descriptions is None and options.hard_prompt == 3:
                 descriptions = load_descriptions(classnames=classnames)
             prompts = hard_prompts(classnames, descriptions or {}, options.hard_prompt)
-            hard = hard_prompt_features(clip, classnames, prompts)
+            hard = hard_prompt_features(clip, classnames, prompts, options.pooling)
             self.register_buffer("hard_tokens", hard[0], persistent=False)
             self.register_buffer("hard_text", hard[1], persistent=False)
         if prototypes is not None and prototypes.shape != (len(classnames), clip.embed_dim):
@@ -86,7 +88,7 @@ class MPAFERModel(PromptedClip):
         """``L = L_vt + beta (L_ta + L_pa) + gamma L_v``, each term already weighted."""
         options, losses = self.options, super().losses(out, labels)
         if options.token_loss:
-            soft = pool_tokens(out.embeddings, out.eot)
+            soft = pool_tokens(out.embeddings, out.eot, options.pooling)
             losses["token_loss"] = options.beta * contrastive_alignment(soft, self.hard_tokens, options.tau)
         if options.prompt_loss == "contrastive":
             losses["prompt_loss"] = options.beta * contrastive_alignment(out.text, self.hard_text, options.tau)

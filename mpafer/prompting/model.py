@@ -69,6 +69,7 @@ class PromptedClip(FrozenClip):
         visual: module whose forward gives a [P, W] tensor a layer, with ``carried`` for `VisionTower`, or None.
         mode: ``global``, ``local`` or ``global_local`` similarity.
         top_k: patches averaged by the local similarity.
+        logit_scale: what similarities are multiplied by; 0 = CLIP's own.
         precision: ``fp32``, ``fp16``, ``amp`` or ``bf16``.
     """
 
@@ -82,12 +83,13 @@ class PromptedClip(FrozenClip):
         visual: nn.Module | None = None,
         mode: str = "global",
         top_k: int = 1,
+        logit_scale: float = 0.0,
         precision: str = "fp32",
     ) -> None:
         super().__init__(clip, classnames, precision=precision, text=text, deep_text=deep_text, visual=visual)
         if mode != "global" and not 1 <= top_k <= clip.visual.patches:
             raise ValueError(f"TOP_K is {top_k}, but {clip.name} has {clip.visual.patches} patches; take 1 to that")
-        self.mode, self.top_k = mode, top_k
+        self.mode, self.top_k, self.logit_scale = mode, top_k, logit_scale
         self._encoded: tuple[list[Tensor], Tensor] | None = None
 
     def forward(self, images: Tensor) -> Output:
@@ -97,7 +99,7 @@ class PromptedClip(FrozenClip):
             embeddings, text = self.encode_classes(image)
         image, patches = image.float(), patches.float()
         similarity = alignment(image, patches, text, mode=self.mode, k=self.top_k)
-        logits = self.clip.logit_scale.exp() * similarity
+        logits = (self.logit_scale or self.clip.logit_scale.exp()) * similarity
         return Output(logits, image, patches, text, embeddings, self.eot)
 
     @property

@@ -40,7 +40,9 @@ def hard_prompts(classnames: Sequence[str], descriptions: Mapping[str, str], gra
 
 
 @torch.no_grad()
-def hard_prompt_features(clip: Clip, classnames: Sequence[str], prompts: Sequence[str]) -> tuple[Tensor, Tensor]:
+def hard_prompt_features(
+    clip: Clip, classnames: Sequence[str], prompts: Sequence[str], pooling: str = "mean"
+) -> tuple[Tensor, Tensor]:
     """Pooled token embeddings [C, W] and text features [C, D] of the hard prompts, float32.
 
     Raises:
@@ -53,7 +55,7 @@ def hard_prompt_features(clip: Clip, classnames: Sequence[str], prompts: Sequenc
         except ValueError as error:
             raise ValueError(f"hard prompt of class {name!r}: {error}") from error
     tokens = torch.cat(rows)
-    pooled = pool_tokens(clip.text.embed(tokens).float(), eot_positions(tokens))
+    pooled = pool_tokens(clip.text.embed(tokens).float(), eot_positions(tokens), pooling)
     return pooled, clip.encode_text(tokens).float()
 
 

@@ -14,6 +14,7 @@ from mpafer.prompting.visual import check_depth
 
 logger = logging.getLogger(__name__)
 POSITIONS = ("end", "middle", "front")  # of the class name, CoOp's
+POOLINGS = ("mean", "max")  # of a prompt's tokens
 
 
 class ContextPrompts(nn.Module):
@@ -140,8 +141,10 @@ def _order(clip: Clip, names: Sequence[str], n_ctx: int, length: int, position: 
     return torch.tensor(rows, device=clip.device)
 
 
-def pool_tokens(embeddings: Tensor, eot: Tensor) -> Tensor:
-    """Mean of each prompt's real tokens, those between SOS and EOS: [C, L, W], [C] -> [C, W]."""
+def pool_tokens(embeddings: Tensor, eot: Tensor, how: str = "mean") -> Tensor:
+    """Mean or maximum of each prompt's real tokens, those between SOS and EOS: [C, L, W], [C] -> [C, W]."""
     position = torch.arange(embeddings.shape[1], device=embeddings.device)
-    real = ((position > 0) & (position < eot[:, None])).to(embeddings.dtype)[..., None]
+    real = ((position > 0) & (position < eot[:, None]))[..., None]
+    if how == "max":
+        return embeddings.masked_fill(~real, -torch.inf).amax(dim=1)
     return (embeddings * real).sum(dim=1) / real.sum(dim=1)
