@@ -61,10 +61,18 @@ _FREE = ("OUTPUT_DIR", "RESUME", "DATASET.ROOT", "DATALOADER.NUM_WORKERS", "MODE
          "TRAIN.PRINT_FREQ", "TRAIN.CHECKPOINT_FREQ", "TEST.PER_CLASS_RESULT", "TEST.COMPUTE_CMAT")  # fmt: skip
 
 
-def differences(theirs: CfgNode, ours: CfgNode) -> dict[str, tuple[Any, Any]]:
-    """Keys whose values differ so that a run with ``ours`` is not the continuation of one with ``theirs``."""
-    a, b = ({key: _plain(value) for key, value in _leaves(node)} for node in (theirs, ours))
-    return {key: (a[key], b[key]) for key in a.keys() & b.keys() if key not in _FREE and a[key] != b[key]}
+def differences(theirs: CfgNode, ours: CfgNode, node: str = "") -> dict[str, tuple[Any, Any]]:
+    """Keys whose values differ so that a run with ``ours`` is not the continuation of one with ``theirs``.
+
+    With a method's ``node``, other methods' options do not count.
+    """
+    a, b = ({key: _plain(value) for key, value in _leaves(tree)} for tree in (theirs, ours))
+    return {key: (a[key], b[key]) for key in a.keys() & b.keys() if _counts(key, node) and a[key] != b[key]}
+
+
+def _counts(key: str, node: str) -> bool:
+    of_another = node and key.count(".") > 1 and key.startswith("TRAINER.") and not key.startswith(f"TRAINER.{node}.")
+    return key not in _FREE and not of_another
 
 
 def _plain(value: Any) -> Any:

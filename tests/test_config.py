@@ -101,7 +101,10 @@ def test_differences_leave_places_and_processes_out(cfg: CfgNode) -> None:
     assert not differences(cfg, other)
     assert not differences(CfgNode.load_cfg(cfg.dump()), cfg)  # tuples come back from YAML as lists
     other.TRAINER.MPAFER.TAU = 0.5
-    assert differences(cfg, other) == {"TRAINER.MPAFER.TAU": (0.07, 0.5)}
+    assert differences(cfg, other) == differences(cfg, other, "MPAFER") == {"TRAINER.MPAFER.TAU": (0.07, 0.5)}
+    assert not differences(cfg, other, "COOP")  # another method's option
+    other.TRAINER.NAME = "CoOp"
+    assert differences(cfg, other, "COOP") == {"TRAINER.NAME": ("", "CoOp")}
 
 
 def test_keys_that_are_there_are_left_alone(cfg: CfgNode) -> None:

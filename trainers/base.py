@@ -150,7 +150,7 @@ class PromptTrainer(TrainerX):
         for key, value in self.identity().items():
             if theirs[key] != value:
                 raise ValueError(f"{path} is of another {key}: {theirs[key]} there, {value} in this run")
-        if resuming and (differing := differences(CfgNode.load_cfg(extra["config"]), self.cfg)):
+        if resuming and (differing := differences(CfgNode.load_cfg(extra["config"]), self.cfg, self.node)):
             listed = "; ".join(f"{key} {theirs!r} there, {mine!r} here" for key, (theirs, mine) in differing.items())
             raise ValueError(f"{path} was trained with other options ({listed}): go on with the same, or elsewhere")
 
