@@ -78,9 +78,9 @@ class LinearProbe(PromptTrainer):
     Options = LinearProbeOptions
     Model = LinearProbeModel
 
-    def build_model(self) -> None:
-        super().build_model()
+    def before_train(self) -> None:
         self.max_epoch = 1
+        super().before_train()
 
     def run_epoch(self) -> None:
         self.num_batches = len(self.train_loader_x)
