@@ -78,14 +78,14 @@ class LinearProbe(PromptTrainer):
     Options = LinearProbeOptions
     Model = LinearProbeModel
 
-    def before_train(self) -> None:
-        self.max_epoch = 1
-        super().before_train()
-
     def run_epoch(self) -> None:
         self.num_batches = len(self.train_loader_x)
         state = self.regression() if distributed.is_main() else {}
         self.model.prompts.load_state_dict(distributed.from_main(state))
+
+    def before_train(self) -> None:
+        self.max_epoch = 1
+        super().before_train()
 
     def regression(self) -> dict[str, Tensor]:
         """The probe's weight and bias, fitted to all training images."""
