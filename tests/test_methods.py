@@ -144,8 +144,11 @@ def test_logits_are_scaled_similarities(mode: str) -> None:
     text = unit(out.text, dim=-1)
     overall = unit(out.image, dim=-1) @ text.T
     local = (unit(out.patches, dim=-1) @ text.T).sort(dim=1, descending=True).values[:, :5].mean(1)
-    expected = {"global": overall, "local": local, "global_local": overall + local}[mode]
+    expected = {"global": overall, "local": local, "global_local": (overall + local) / 2}[mode]
     torch.testing.assert_close(out.logits, model.clip.logit_scale.exp() * expected)
+    model.logit_scale = 30.0
+    sums = 2 if mode == "global_local" else 1
+    torch.testing.assert_close(model(batch()[0]).logits, 30 * sums * expected)
 
 
 def test_text_is_encoded_again_when_a_prompt_changed() -> None:

@@ -35,7 +35,7 @@ class MPAFEROptions(Options):
     hard_prompt: int = option(3, choices=tuple(GRANULARITIES))
     alignment: str = option("global_local", choices=ALIGNMENTS)
     top_k: int = option(16, least=1)
-    logit_scale: float = option(0.0, least=0)  # s, what similarities are multiplied by; 0 = CLIP's own
+    logit_scale: float = option(0.0, least=0)  # s, of the similarities; 0 = CLIP's own, half for their sum
     tau: float = option(0.07, least=1e-3)  # temperature of both contrastive losses
     prompt_loss: str = option("contrastive", choices=("contrastive", *DISTANCES, "none"))
     token_loss: bool = True

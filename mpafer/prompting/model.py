@@ -69,7 +69,8 @@ class PromptedClip(FrozenClip):
         visual: module whose forward gives a [P, W] tensor a layer, with ``carried`` for `VisionTower`, or None.
         mode: ``global``, ``local`` or ``global_local`` similarity.
         top_k: patches averaged by the local similarity.
-        logit_scale: what similarities are multiplied by; 0 = CLIP's own.
+        logit_scale: what similarities are multiplied by; 0 = CLIP's own, half of it for the sum of two of them, so that
+            logits keep the range that CLIP's temperature was trained for.
         precision: ``fp32``, ``fp16``, ``amp`` or ``bf16``.
     """
 
@@ -99,7 +100,8 @@ class PromptedClip(FrozenClip):
             embeddings, text = self.encode_classes(image)
         image, patches = image.float(), patches.float()
         similarity = alignment(image, patches, text, mode=self.mode, k=self.top_k)
-        logits = (self.logit_scale or self.clip.logit_scale.exp()) * similarity
+        scale = self.logit_scale or self.clip.logit_scale.exp() / (2 if self.mode == "global_local" else 1)
+        logits = scale * similarity
         return Output(logits, image, patches, text, embeddings, self.eot)
 
     @property
