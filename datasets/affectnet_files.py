@@ -110,7 +110,7 @@ def read_npy(images: Path, notes: Path) -> Found:
 def _emotion(text: str, where: str) -> int:
     try:
         emotion = int(float(text))
-    except ValueError:
+    except (ValueError, OverflowError):
         emotion = -1
     if not 0 <= emotion <= LAST_ID:
         raise ValueError(f"{where}: the expression must be from 0 to {LAST_ID}, not {text!r}")
