@@ -48,7 +48,10 @@ class FERDataset(DatasetBase):
         chosen = choose_classes(self.classes, cfg.DATASET.SUBSAMPLE_CLASSES)
         absent = set(chosen) - {self.classes[item.label] for item in train}
         if absent and not self.test_only:
-            raise MissingDataError(f"{self.name}: no training image of {', '.join(sorted(absent))}")
+            raise MissingDataError(
+                f"{self.name}: no training image of {', '.join(sorted(absent))}; if that is meant, name the other "
+                "classes in DATASET.SUBSAMPLE_CLASSES"
+            )
         if not test:
             raise MissingDataError(f"{self.name}: no test image")
         super().__init__(

@@ -44,7 +44,10 @@ def class_folders(folder: Path, ids: Mapping[int, str] | None = None, own: Seque
             try:
                 found[name] = canonical(name)
             except ValueError as error:
-                raise ValueError(f"{folder / name} is no class folder: {error}") from None
+                raise ValueError(
+                    f"{folder / name} is no class folder: {error}. Rename it or move it away; a class of your own "
+                    "needs FERFolder and its text in DATASET.DESCRIPTIONS"
+                ) from None
     return found
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from miniatures import noise, write
@@ -14,8 +16,13 @@ AFFECTNET = ("neutral", "happiness", "sadness", "surprise", "fear", "disgust", "
 FER2013 = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")
 USAGES = {"train": "Training", "val": "PublicTest", "test": "PrivateTest"}
 
-# --- AffectNet
 
+def tally(data: Iterable[Any]) -> dict[str, int]:
+    """Class name -> how many of the records are of it."""
+    return dict(Counter(datum.classname for datum in data))
+
+
+# --- AffectNet
 
 AFFECTNET_HEADER = (
     "subDirectory_filePath,face_x,face_y,face_width,face_height,facial_landmarks,expression,valence,arousal"
@@ -194,7 +201,8 @@ def make_ckplus(root: Path, base: str = "CK+", images: str = "cohn-kanade-images
         place = f"{subject}/{sequence}"
         for number in numbers:
             stem = f"{subject}_{sequence}_{number:08d}"
-            (noise if subject == "S026" else grey)(folder / images / place / f"{stem}.png", (64, 49), 10 * seed + number)
+            draw = noise if subject == "S026" else grey
+            draw(folder / images / place / f"{stem}.png", (64, 49), 10 * seed + number)
             if landmarks:
                 points = [(20 + i % 20, 10 + i % 30) for i in range(68)]
                 text = "".join(f"   {x:.7e}   {y:.7e}\n" for x, y in points)
@@ -213,5 +221,6 @@ def make_ck48(root: Path, base: str = "CK+/CK+48") -> Path:
     names = ("", "anger", "contempt", "disgust", "fear", "happy", "sadness", "surprise")
     for seed, (subject, sequence, emotion, _) in enumerate(CK_SEQUENCES):
         for number in (15, 16, 17) if emotion else ():
-            grey(root / base / names[emotion or 0] / f"{subject}_{sequence}_{number:08d}.png", (48, 48), 10 * seed + number)
+            stem = f"{subject}_{sequence}_{number:08d}"
+            grey(root / base / names[emotion or 0] / f"{stem}.png", (48, 48), 10 * seed + number)
     return root / base

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +17,7 @@ from miniatures_fer import (
     make_affectnet_csv,
     make_affectnet_npy,
     make_folders,
+    tally,
 )
 from PIL import Image
 
@@ -29,10 +29,6 @@ pytestmark = pytest.mark.usefixtures("own_cache")
 BOTH = pytest.mark.parametrize(("dataset", "classes"), [(AffectNet7, 7), (AffectNet8, 8)])
 NUMBERS = [str(i) for i in range(8)]
 NAMES = ["Neutral", "happy", "Sad", "surprised", "fear", "disgust", "Angry", "contempt"]
-
-
-def tally(data) -> dict[str, int]:
-    return dict(Counter(datum.classname for datum in data))
 
 
 def edit(source: Path, *lines: str) -> None:
