@@ -43,7 +43,7 @@ or, already cut and without neutral,
   CK+48/{anger,contempt,disgust,fear,happy,sadness,surprise}/S010_004_00000017.png ...
 or ckextended.csv (emotion,pixels,Usage)
 """
-    access = "signed agreement, by its form: http://www.jeffcohn.net/Resources/"
+    access = "signed agreement, by its form: http://www.jeffcohn.net"
 
     def read(self, folder: Path) -> Splits | None:
         options = self.options
