@@ -61,6 +61,8 @@ or, in class folders,
         for base in (folder, folder / "images", folder / "data"):
             if (base / PARTS["train"]).is_dir():
                 return self.read_parts(base, source, ballots, RULES[name])
+        if ballots:
+            raise MissingDataError(f"{source} is there, but not its images: put fer2013.csv beside it")
         if folder.name.lower().replace("-", "") == "fer2013":
             return None  # class folders there are FER2013's labels
         return read_splits(folder, self.classes)

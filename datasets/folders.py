@@ -69,8 +69,10 @@ def read_splits(folder: Path, classes: Sequence[str], ids: Mapping[int, str] | N
         MissingDataError: a class without a folder; it is named.
     """
     found = split_folders(folder)
+    if not {"train", "test"} <= found.keys():
+        return None
     named = {split: class_folders(place, ids) for split, place in found.items()}
-    if not {"train", "test"} <= found.keys() or not named["train"]:
+    if not named["train"]:
         return None
     for split, place in found.items():
         numbers = {name: str(number) for number, name in (ids or {}).items()}

@@ -148,3 +148,9 @@ def test_parts_without_votes_or_images(cfg, tmp_path):
         image.unlink()
     with pytest.raises(MissingDataError, match=r"none of its images .*generate_training_data\.py"):
         FERPlus(cfg)
+
+
+def test_votes_without_images(cfg, tmp_path):
+    (make_ferplus(tmp_path) / "fer2013.csv").unlink()
+    with pytest.raises(MissingDataError, match=r"fer2013new\.csv is there, but not its images: put fer2013\.csv"):
+        FERPlus(cfg)

@@ -11,6 +11,7 @@ import pytest
 from miniatures import noise, write
 from miniatures_fer import CLASSES, make_folders, tally
 
+from mpafer.datasets.fer2013 import FER2013
 from mpafer.datasets.ferfolder import FERFolder
 from mpafer.datasets.files import MissingDataError
 from mpafer.datasets.labels import COMPOUND, load_descriptions
@@ -171,3 +172,9 @@ def test_few_shots_and_a_validation_cut(cfg, tmp_path):
     assert tally(FERFolder(cfg).train_x) == dict.fromkeys(CLASSES[:7], 2)
     cfg.DATASET.NUM_SHOTS, cfg.TEST.FINAL_MODEL, cfg.DATASET.VAL_FRACTION = -1, "best_val", 0.5
     assert tally(FERFolder(cfg).val) == dict.fromkeys(CLASSES[:7], 3)
+
+
+def test_a_foreign_folder_called_test_is_in_nobodys_way(cfg, tmp_path):
+    (tmp_path / "test/anything").mkdir(parents=True)
+    with pytest.raises(MissingDataError, match="FER2013 was not found"):
+        FER2013(cfg)
