@@ -10,18 +10,18 @@ from typing import TypeVar
 
 from yacs.config import CfgNode
 
-from mpafer.datasets.files import Item, MissingDataError, log
+from mpafer.datasets.files import Item, MissingDataError, Splits, log
 from mpafer.datasets.labels import CLASSES, canonical
 from mpafer.engine.host import DATASET_REGISTRY, DatasetBase, Datum
-
-Splits = dict[str, list[Item]]  # "train" and "test", and "val" where the data set has one
 
 
 class FERDataset(DatasetBase):
     """Finds, checks and splits a data set that a subclass declares.
 
-    A subclass sets the attributes below and `read`. The few-shot draw is CoOp's, with its result for the same
-    seed. A validation set is cut from the training images only if a choice needs one: best_val or SPLIT val.
+    A subclass sets the attributes below and `read`, which may set `classes` and `published` anew to fit what it
+    found. The few-shot draw is CoOp's, with its result for the same seed. A validation set is cut from the training
+    images only if a choice needs one: best_val or SPLIT val. Without a "train" in what was read it is a test set: the
+    host is shown the test images where it asks for training images, and a trainer must not train on them.
 
     Raises:
         MissingDataError: nothing readable under DATASET.ROOT, or images missing.
@@ -29,25 +29,36 @@ class FERDataset(DatasetBase):
 
     folders: tuple[str, ...]  # where it may lie under DATASET.ROOT; "" = there itself
     classes: tuple[str, ...] = CLASSES[:7]  # canonical names in label order
-    published: dict[str, tuple[int, ...]] = {}  # noqa: RUF012 - a class's declaration: split -> images per class
+    # split -> images per class, or only their total
+    published: dict[str, tuple[int, ...] | int] = {}  # noqa: RUF012 - a class's declaration
     tree: str  # the layout to show when nothing is found
     access: str  # where to ask for the data
 
     def __init__(self, cfg: CfgNode):
+        self.options = cfg.DATASET
         splits = self.find(Path(cfg.DATASET.ROOT).expanduser().absolute())
         self.compare_counts(splits)
-        train, val, test = splits["train"], splits.get("val", []), splits["test"]
-        if not val and (cfg.TEST.FINAL_MODEL == "best_val" or cfg.TEST.SPLIT == "val"):
+        self.test_only = "train" not in splits
+        if self.test_only and cfg.DATASET.NUM_SHOTS > 0:
+            raise ValueError(f"{self.name} is a test set, DATASET.NUM_SHOTS has no training images to draw from: -1")
+        train, val, test = splits.get("train", splits["test"]), splits.get("val", []), splits["test"]
+        if not (val or self.test_only) and (cfg.TEST.FINAL_MODEL == "best_val" or cfg.TEST.SPLIT == "val"):
             train, val = stratified_cut(train, cfg.DATASET.VAL_FRACTION, cfg.SEED)
         train, val = self.draw_shots(train, val, cfg.DATASET.NUM_SHOTS, cfg.SEED)
         chosen = choose_classes(self.classes, cfg.DATASET.SUBSAMPLE_CLASSES)
-        if absent := set(chosen) - {self.classes[item.label] for item in train}:
-            raise MissingDataError(f"{self.name}: no training image of {', '.join(sorted(absent))}")
+        absent = set(chosen) - {self.classes[item.label] for item in train}
+        if absent and not self.test_only:
+            raise MissingDataError(
+                f"{self.name}: no training image of {', '.join(sorted(absent))}; if that is meant, name the other "
+                "classes in DATASET.SUBSAMPLE_CLASSES"
+            )
         if not test:
-            raise MissingDataError(f"{self.name}: training images, but no test image")
+            raise MissingDataError(f"{self.name}: no test image")
         super().__init__(
             train_x=self.data(train, chosen), val=self.data(val, chosen) or None, test=self.data(test, chosen)
         )
+        # what is declared, not what occurs: a test set may lack a class that the head knows
+        self._num_classes, self._classnames, self._lab2cname = len(chosen), chosen, dict(enumerate(chosen))
 
     @property
     def name(self) -> str:
@@ -72,11 +83,14 @@ class FERDataset(DatasetBase):
     def compare_counts(self, splits: Splits) -> None:
         """Warn where the images are not those of the published data set."""
         for split, published in self.published.items():
-            found = Counter(item.label for item in splits[split])
-            pairs = [(name, found[i], published[i]) for i, name in enumerate(self.classes)]
-            if differing := [f"{name} {here} (published {there})" for name, here, there in pairs if here != there]:
-                total = f"{found.total()} images (published {sum(published)})"
-                log.warning("%s %s: %s; %s", self.name, split, total, ", ".join(differing))
+            found = Counter(item.label for item in splits.get(split, []))
+            counts = () if isinstance(published, int) else published
+            total = published if isinstance(published, int) else sum(published)
+            parts = [(f"{name} ", found[i], counts[i]) for i, name in enumerate(self.classes) if counts]
+            differing = [f"{name}{here} (published {there})" for name, here, there in parts if here != there]
+            if differing or found.total() != total:
+                shown = "; ".join([f"{found.total()} images (published {total})", ", ".join(differing)])
+                log.warning("%s %s: %s", self.name, split, shown.removesuffix("; "))
 
     def draw_shots(self, train: list[Item], val: list[Item], shots: int, seed: int) -> tuple[list[Item], list[Item]]:
         """CoOp's draw: `shots` training and at most 4 validation images per class.
@@ -115,7 +129,8 @@ def choose_classes(classes: Sequence[str], which: str) -> list[str]:
     half = (len(classes) + 1) // 2
     if which in ("all", "base", "new"):
         return list({"all": classes, "base": classes[:half], "new": classes[half:]}[which])
-    chosen = [canonical(name) for name in which.split(",")]
+    names = [name.strip().lower() for name in which.split(",")]
+    chosen = [name if name in classes else canonical(name) for name in names]
     if foreign := set(chosen) - set(classes):
         raise ValueError(f"DATASET.SUBSAMPLE_CLASSES: no class {', '.join(sorted(foreign))} in {', '.join(classes)}")
     if len(set(chosen)) < len(chosen):

@@ -10,16 +10,34 @@ from pathlib import Path
 from PIL import Image
 from tqdm import tqdm
 
+from mpafer.datasets.cache import keep_folder, save_image
+
 MARGIN = 0.1  # of the box's side, added on each side, as public cross-data-set benchmarks do for RAF-DB
 QUALITY = 95  # of the JPEG files written
 
 
-def crop_faces(photographs: Sequence[str], boxes: Sequence[str], beside: Path) -> list[str]:
-    """Cut each photograph to the box in its annotation file (`x_min y_min x_max y_max`, pixels) and a margin.
+def crop_faces(
+    photographs: Sequence[str],
+    boxes: Sequence[str],
+    sources: Sequence[str],
+    beside: Path,
+    *,
+    margin: float = MARGIN,
+    names: Sequence[str] = (),
+) -> list[str]:
+    """Cut each photograph to its box and a margin.
 
     The crops are kept in `beside`/mpafer_crops/KEY, or, that being read-only, in ~/.cache/mpafer/crops/KEY.
     KEY covers the names, the boxes, the margin and the quality. Each file appears whole or not at all, so an
     interrupted or a parallel run does no harm; deleting the folder makes the crops anew.
+
+    Args:
+        photographs: image files.
+        boxes: `x_min y_min x_max y_max` in pixels, one for each photograph.
+        sources: where each box was read, for the message.
+        beside: the data set's folder.
+        margin: share of the box's side that is added on each side.
+        names: the crops' names without ending, each once; default: the photographs'.
 
     Returns:
         The paths of the crops, in the order given.
@@ -27,36 +45,27 @@ def crop_faces(photographs: Sequence[str], boxes: Sequence[str], beside: Path) -
     Raises:
         ValueError: a box that is not four numbers, or encloses nothing of its photograph; the file is named.
     """
-    texts = [Path(box).read_text() for box in boxes]
-    identity = repr((MARGIN, QUALITY, [os.path.basename(path) for path in photographs], texts))
-    folder = writable(beside) / hashlib.sha256(identity.encode()).hexdigest()[:12]
+    names = names or [Path(path).stem for path in photographs]
+    identity = repr((margin, QUALITY, [os.path.basename(path) for path in photographs], list(names), list(boxes)))
+    folder = keep_folder(beside, "crops") / hashlib.sha256(identity.encode()).hexdigest()[:12]
     folder.mkdir(parents=True, exist_ok=True)
-    targets = [folder / f"{Path(path).stem}.jpg" for path in photographs]
+    targets = [folder / f"{name}.jpg" for name in names]
     there = set(os.listdir(folder))
-    jobs = [job for job in zip(photographs, boxes, texts, targets, strict=True) if job[-1].name not in there]
+    jobs = [job for job in zip(photographs, sources, boxes, targets, strict=True) if job[-1].name not in there]
     for photograph, source, text, target in tqdm(jobs, desc=f"faces -> {folder}", disable=not jobs):
-        draft = target.with_name(f".{target.name}.{os.getpid()}")
         with Image.open(photograph) as image:
-            face = image.convert("RGB").crop(face_box(text, image.size, source))
-        face.save(draft, "JPEG", quality=QUALITY, subsampling=0)
-        os.replace(draft, target)
+            face = image.convert("RGB").crop(face_box(text, image.size, source, margin))
+        save_image(face, target, "JPEG", quality=QUALITY, subsampling=0)
     return [str(target) for target in targets]
 
 
-def writable(beside: Path) -> Path:
-    """Where crops are kept: with the data if we may write there, else in the user's cache."""
-    if os.access(beside, os.W_OK):
-        return beside / "mpafer_crops"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mpafer" / "crops"
-
-
-def face_box(text: str, size: tuple[int, int], source: str) -> tuple[int, int, int, int]:
+def face_box(text: str, size: tuple[int, int], source: str, margin: float) -> tuple[int, int, int, int]:
     """The annotated box with its margin, cut at the borders of an image of `size` (width, height)."""
     try:
         left, top, right, bottom = (float(number) for number in text.split())
     except ValueError:
         raise ValueError(f"{source}: expected four numbers x_min y_min x_max y_max, read {text!r}") from None
-    dx, dy = MARGIN * (right - left), MARGIN * (bottom - top)
+    dx, dy = margin * (right - left), margin * (bottom - top)
     box = (
         max(round(left - dx), 0),
         max(round(top - dy), 0),

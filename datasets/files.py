@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
-
-from mpafer.datasets.labels import CLASSES
 
 log = logging.getLogger("mpafer.datasets")
 
@@ -24,6 +22,9 @@ class Item(NamedTuple):
 
     impath: str
     label: int
+
+
+Splits = dict[str, list[Item]]  # "train" and "test", and "val" where the data set has one
 
 
 def locate(folder: Path, patterns: Sequence[str], stems: Sequence[str], source: Path) -> list[str] | None:
@@ -52,22 +53,3 @@ def locate(folder: Path, patterns: Sequence[str], stems: Sequence[str], source: 
         log.info("reading %s/%s", place, name)
         return [f"{place}/{name.format(stem)}" for stem in stems]
     return None
-
-
-def read_class_folders(folder: Path, classes: Mapping[str, str]) -> list[Item]:
-    """The images in folders named by class, sorted by name; never in the order of a plain ImageFolder.
-
-    Args:
-        folder: what holds the class folders.
-        classes: a class folder's name -> canonical class.
-
-    Raises:
-        MissingDataError: a class folder is missing; it is named.
-    """
-    items = []
-    for place, name in classes.items():
-        if not (folder / place).is_dir():
-            raise MissingDataError(f"no folder {folder / place} for the images of {name}")
-        files = sorted(file for file in os.listdir(folder / place) if file.lower().endswith(IMAGES))
-        items += [Item(f"{folder}/{place}/{file}", CLASSES.index(name)) for file in files]
-    return items

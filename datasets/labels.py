@@ -5,7 +5,7 @@ Label i means CLASSES[i] in every data set, so a head trained on one can be test
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import yaml
@@ -28,6 +28,27 @@ ALIASES = {
 
 # The id in a data set's own files -> class.
 RAFDB_IDS = dict(enumerate(CLASSES[:7], start=1))
+AFFECTNET_IDS = dict(enumerate(["neutral", "happiness", "sadness", "surprise", "fear", "disgust", "anger", "contempt"]))
+FER2013_IDS = dict(enumerate(["anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral"]))
+FERPLUS_IDS = dict(enumerate(["neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt"]))
+CKPLUS_IDS = dict(enumerate(["neutral", "anger", "contempt", "disgust", "fear", "happiness", "sadness", "surprise"]))
+CKEXTENDED_IDS = FER2013_IDS | {7: "contempt"}  # the CSV mirror of CK+
+
+# RAF-DB's compound expressions, in the order of its ids 1 to 11: name -> the two basic ones.
+COMPOUND = {
+    "happily surprised": ("happiness", "surprise"),
+    "happily disgusted": ("happiness", "disgust"),
+    "sadly fearful": ("sadness", "fear"),
+    "sadly angry": ("sadness", "anger"),
+    "sadly surprised": ("sadness", "surprise"),
+    "sadly disgusted": ("sadness", "disgust"),
+    "fearfully angry": ("fear", "anger"),
+    "fearfully surprised": ("fear", "surprise"),
+    "angrily surprised": ("anger", "surprise"),
+    "angrily disgusted": ("anger", "disgust"),
+    "disgustedly surprised": ("disgust", "surprise"),
+}
+COMPOUND_IDS = dict(enumerate(COMPOUND, start=1))
 
 DESCRIPTIONS = Path(__file__).parent / "descriptions.yaml"
 
@@ -42,6 +63,12 @@ def canonical(name: str) -> str:
     return key
 
 
+def in_order(ids: Mapping[int, str], counts: Sequence[int], classes: Sequence[str] = CLASSES) -> tuple[int, ...]:
+    """Images per class as published in the order of a data set's own `ids` -> in the order of `classes`."""
+    by_name = dict(zip(ids.values(), counts, strict=True))
+    return tuple(by_name[name] for name in classes)
+
+
 def _class_key(name: str) -> str:
     """Like `canonical`, but a class of the user's own is kept: descriptions may be given for any class."""
     try:
@@ -52,6 +79,8 @@ def _class_key(name: str) -> str:
 
 def load_descriptions(path: str | Path | None = None, classnames: Sequence[str] | None = None) -> dict[str, str]:
     """Class name -> description, from a YAML or JSON mapping; by default Table 1 of the paper's supplement.
+
+    A compound expression that the file does not describe gets the descriptions of its two basic ones.
 
     Args:
         path: the file; None or "" = the shipped table.
@@ -80,6 +109,9 @@ def load_descriptions(path: str | Path | None = None, classnames: Sequence[str] 
         table[_class_key(str(name))] = text.strip()
     if classnames is None:
         return table
+    for name, (first, second) in COMPOUND.items():
+        if name in classnames and first in table and second in table:
+            table.setdefault(name, f"{table[first]} {table[second]}")
     missing = [name for name in classnames if _class_key(name) not in table]
     if missing:
         raise ValueError(f"{source} has no description of {', '.join(missing)}; it has {', '.join(table)}")

@@ -7,12 +7,14 @@ as the mirror in class folders.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from mpafer.datasets.base import FERDataset, Splits, register
 from mpafer.datasets.crops import crop_faces
-from mpafer.datasets.files import Item, MissingDataError, locate, read_class_folders
-from mpafer.datasets.labels import CLASSES, RAFDB_IDS
+from mpafer.datasets.files import Item, MissingDataError, locate
+from mpafer.datasets.folders import read_splits
+from mpafer.datasets.labels import RAFDB_IDS
 
 # The first is the real name; the data set's readme has both.
 LISTS = ("list_patition_label.txt", "list_partition_label.txt")
@@ -54,19 +56,25 @@ or, in class folders with the official ids 1 to 7,
 
     def read(self, folder: Path) -> Splits | None:
         for base in (folder, folder / "basic"):
-            for source in (base / "EmoLabel" / name for name in LISTS):
-                if source.is_file():
-                    return read_official(base, source)
+            if (splits := read_official(base, RAFDB_IDS)) is not None:
+                return splits
         for base in (folder, folder / "DATASET"):
             if (base / "train" / "1").is_dir():
-                ids = {str(number): name for number, name in RAFDB_IDS.items()}
-                return {split: read_class_folders(base / split, ids) for split in ("train", "test")}
+                return read_splits(base, self.classes, RAFDB_IDS)
         return None
 
 
-def read_official(base: Path, source: Path) -> Splits:
-    """A list of names and labels, and aligned images of these names; else faces cut out of the originals."""
-    rows = read_list(source)
+def read_official(base: Path, ids: Mapping[int, str]) -> Splits | None:
+    """A list of names and labels, and aligned images of these names; else faces cut out of the originals.
+
+    Args:
+        base: what holds EmoLabel/ and Image/; without a list in it there is nothing to read: None.
+        ids: the list's ids -> classes, in the order of the labels.
+    """
+    source = next((file for name in LISTS if (file := base / "EmoLabel" / name).is_file()), None)
+    if source is None:
+        return None
+    rows = read_list(source, ids)
     stems = list(rows)
     paths = locate(base / "Image", ALIGNED, stems, source)
     if paths is None and (originals := locate(base / "Image", ORIGINAL, stems, source)):
@@ -76,7 +84,7 @@ def read_official(base: Path, source: Path) -> Splits:
                 f"RAF-DB: no aligned images, and no boxes to cut the originals with: expected "
                 f"{base}/Annotation/boundingbox/{stems[0]}_boundingbox.txt and so on"
             )
-        paths = crop_faces(originals, boxes, base / "Image")
+        paths = crop_faces(originals, [Path(box).read_text() for box in boxes], boxes, base / "Image")
     if paths is None:
         raise MissingDataError(
             f"{source} is there, but none of its images: expected "
@@ -89,8 +97,8 @@ def read_official(base: Path, source: Path) -> Splits:
     return splits
 
 
-def read_list(source: Path) -> dict[str, int]:
-    """Rows of `train_00001.jpg 5`, ids 1 to 7: stem of the name, which starts with its split -> label."""
+def read_list(source: Path, ids: Mapping[int, str]) -> dict[str, int]:
+    """Rows of `train_00001.jpg 5`: stem of the name, which starts with its split -> label, the id's place in `ids`."""
     rows: dict[str, int] = {}
     for number, line in enumerate(source.read_text("utf-8-sig").splitlines(), start=1):
         if not line.strip():
@@ -98,13 +106,13 @@ def read_list(source: Path) -> dict[str, int]:
         where = f"{source}, line {number}: "
         name, _, emotion = line.strip().rpartition(" ")
         stem = Path(name.strip()).stem.removesuffix("_aligned")
-        if not emotion.isdecimal() or int(emotion) not in RAFDB_IDS:
-            raise ValueError(f"{where}expected `name label` with a label from 1 to 7, read {line!r}")
+        if not emotion.isdecimal() or int(emotion) not in ids:
+            raise ValueError(f"{where}expected `name label` with a label from {min(ids)} to {max(ids)}, read {line!r}")
         if not stem.startswith(("train_", "test_")):
             raise ValueError(f"{where}an image's name starts with train_ or test_, read {line!r}")
         if stem in rows:
             raise ValueError(f"{where}{stem} is listed a second time")
-        rows[stem] = CLASSES.index(RAFDB_IDS[int(emotion)])
+        rows[stem] = list(ids).index(int(emotion))
     if not rows:
         raise ValueError(f"{source} is empty")
     return rows

@@ -19,6 +19,10 @@ def extend_cfg(cfg: CfgNode) -> None:
     _add(cfg.DATASET, SUBSAMPLE_CLASSES="all")  # all, base, new (as CoOp), or names with commas
     _add(cfg.DATASET, VAL_FRACTION=0.1)  # cut from training, stratified by seed, when a choice needs a validation set
     _add(cfg.DATASET, DESCRIPTIONS="")  # YAML or JSON, class name -> text; "" = the table of the paper's supplement
+    _add(cfg.DATASET, FOLDER="ferfolder")  # FERFolder: where under ROOT; "" = ROOT itself
+    _add(cfg.DATASET, FACE_BOX=-1.0)  # AffectNet's CSV, CK+: cut to the face and this share a side; below 0 = whole
+    _add(cfg.DATASET, LABEL_RULE="majority")  # FERPlus: from ten votes to a label, see docs/datasets.md
+    _add(cfg.DATASET, NEUTRAL="used", FRAMES=1, FOLD=0)  # CK+: neutral's source, last frames a sequence, fold 1 to 10
     _add(cfg.INPUT, RE_P=0.5, RE_SCALE=(0.02, 0.25), RE_RATIO=(0.3, 3.3))  # transform "random_erasing"
     for method in METHODS.values():
         _add(cfg.TRAINER, **{method.node: CfgNode()})

@@ -8,7 +8,6 @@ import logging
 import os
 import random
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -19,7 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from mpafer.clip import Clip
 from mpafer.engine.builtin.data import read_image
-from mpafer.engine.files import atomic_file
+from mpafer.engine.files import atomic_file, cache_folder
 from mpafer.engine.predict import progress
 from mpafer.prompting.teachers import class_prototypes
 
@@ -71,8 +70,7 @@ def cached_prototypes(
         batch_size: images at a time.
         workers: processes that read images.
     """
-    folder = Path(os.environ.get("MPAFER_CACHE", "~/.cache/mpafer")).expanduser() / "prototypes"
-    path = folder / f"{_key(clip, items, transform)}.safetensors"
+    path = cache_folder("prototypes") / f"{_key(clip, items, transform)}.safetensors"
     if path.is_file():
         logger.info("class prototypes read from %s", path)
         return load_file(path)["prototypes"].to(clip.device)

@@ -29,3 +29,10 @@ def cfg(tmp_path: Path):
     config.DATASET.ROOT = str(tmp_path)
     config.SEED = 1
     return config
+
+
+@pytest.fixture
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache of the test's own."""
+    monkeypatch.setenv("MPAFER_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"

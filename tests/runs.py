@@ -71,15 +71,15 @@ def prompts(out: Path) -> dict[str, torch.Tensor]:
     return torch.load(path, weights_only=True)["state_dict"]
 
 
-def make_trainer(world: Path, out: Path, method: str, **options: Any) -> Any:
-    """A method's trainer in this process, on the miniature RAF-DB and the tiny CLIP, with its shipped tiny.yaml."""
+def make_trainer(world: Path, out: Path, method: str, dataset: str = "rafdb", **options: Any) -> Any:
+    """A method's trainer in this process, on a miniature data set and the tiny CLIP, with its shipped tiny.yaml."""
     from mpafer.config import extend_cfg, merge_file, merge_list
     from mpafer.engine import host
     from mpafer.trainers import METHODS
 
     cfg = host.get_cfg_default()
     extend_cfg(cfg)
-    merge_file(cfg, str(REPO / "configs/datasets/rafdb.yaml"))
+    merge_file(cfg, str(REPO / f"configs/datasets/{dataset}.yaml"))
     merge_file(cfg, str(REPO / "configs/trainers" / method / "tiny.yaml"))
     pairs = SMALL | {"INPUT.SIZE": "(96, 96)"} | {key: str(value) for key, value in options.items()}
     merge_list(cfg, [word for pair in pairs.items() for word in pair])

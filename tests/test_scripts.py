@@ -135,8 +135,8 @@ def test_the_first_failure_stops(script):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], r"usage: bash scripts/mpafer/main\.sh DATASET.*rafdb sketchfer"),
-        (["imagenet"], "unknown data set 'imagenet'; known: .*rafdb sketchfer"),
+        ([], r"usage: bash scripts/mpafer/main\.sh DATASET.*rafdb rafdb_compound sketchfer"),
+        (["imagenet"], "unknown data set 'imagenet'; known: .*rafdb rafdb_compound sketchfer"),
         (["rafdb", "rn50"], "unknown config 'rn50' of MPAFER; known: .*tiny.*vit_b16"),
         (["rafdb", "vit_b16", "many"], "SHOTS.*not 'many'"),
         (["rafdb", "vit_b16", "0"], "SHOTS.*not '0'"),

@@ -111,6 +111,11 @@ class PromptTrainer(TrainerX):
 
     def train(self) -> None:  # type: ignore[override]
         if self.model.learnable:
+            if getattr(self.dm.dataset, "test_only", False):
+                raise ValueError(
+                    f"{self.cfg.DATASET.NAME} has no training images here, it is a test set: train on another data set "
+                    "and test on this one with --eval-only --model-dir RUN"
+                )
             super().train()
         else:
             self.test()

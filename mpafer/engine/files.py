@@ -1,4 +1,4 @@
-"""Files that are either whole or absent, whenever the process dies."""
+"""Files that are either whole or absent, whenever the process dies; the folder of what can be made again."""
 
 from __future__ import annotations
 
@@ -9,6 +9,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 TEMPORARY = ".tmp"
+
+
+def cache_folder(kind: str) -> Path:
+    """Where things of one kind are kept that can be made again: under ``$MPAFER_CACHE``, or ``~/.cache/mpafer``."""
+    user = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "mpafer"
+    return Path(os.environ.get("MPAFER_CACHE") or user).expanduser() / kind
 
 
 @contextmanager

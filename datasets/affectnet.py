@@ -1,0 +1,115 @@
+"""AffectNet with seven or eight classes; the validation set is the test set, for no other is public.
+
+Mollahosseini, Hasani and Mahoor, "AffectNet: A Database for Facial Expression, Valence, and Arousal Computing in the
+Wild", IEEE Transactions on Affective Computing 2017. Read from the CSV release, from the newer one with npy files, and
+from copies in class folders (DAN, POSTER). Ids 8 to 10 (none, uncertain, no face) are dropped.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from mpafer.datasets.affectnet_files import Found, find_lists, read_csv, read_npy
+from mpafer.datasets.base import FERDataset, Splits, register
+from mpafer.datasets.cache import remembered
+from mpafer.datasets.crops import crop_faces
+from mpafer.datasets.files import Item, MissingDataError, log
+from mpafer.datasets.folders import read_splits
+from mpafer.datasets.labels import AFFECTNET_IDS, CLASSES, in_order
+
+TRAIN = (74874, 134415, 25459, 14090, 6378, 3803, 24882, 3750)
+PICTURES = ("Manually_Annotated_Images", "Manually_Annotated/Manually_Annotated_Images")
+NO_CLASS = {8: "none", 9: "uncertain", 10: "no face"}  # in some class folders too
+NPY_SPLITS = {"train": "train_set", "test": "val_set"}
+
+
+@register
+class AffectNet8(FERDataset):
+    """Eight classes."""
+
+    folders = ("AffectNet", "affectnet", "Affectnet", "AffectNet8", "AffectNet7", "")
+    classes = CLASSES
+    tree = """\
+AffectNet/ (or affectnet/; or its contents right here)
+  Manually_Annotated_file_lists/training.csv validation.csv (or both right here)
+  Manually_Annotated_Images/1/*.jpg ...
+or, of the newer release,
+  train_set/images/0.jpg ... train_set/annotations/0_exp.npy ... val_set/
+or, in class folders,
+  train/{0,1,2,3,4,5,6,7}/*.jpg (AffectNet's ids; or train/happy/ ...) val/ (or valid/ or test/)
+"""
+    access = "signed licence, by a professor or lab manager, research only: http://mohammadmahoor.com/affectnet/"
+
+    def read(self, folder: Path) -> Splits | None:
+        if (folder / "train_set" / "annotations").is_dir():
+            self.expect(499)  # one image of contempt fewer than in the CSV release
+            return {split: self.read_npy(folder / name) for split, name in NPY_SPLITS.items()}
+        if lists := find_lists(folder):
+            self.expect(500)
+            return {split: self.read_csv(source, folder) for split, source in lists.items()}
+        self.expect(500)
+        return read_splits(folder, self.classes, AFFECTNET_IDS | NO_CLASS)
+
+    def expect(self, contempt: int) -> None:
+        test = (*7 * (500,), contempt)
+        self.published = {
+            "train": in_order(AFFECTNET_IDS, TRAIN, self.classes), "test": in_order(AFFECTNET_IDS, test, self.classes)
+        }  # fmt: skip
+
+    def read_npy(self, folder: Path) -> list[Item]:
+        """train_set/ or val_set/."""
+        images, notes = folder / "images", folder / "annotations"
+        if not (images.is_dir() and notes.is_dir()):
+            raise MissingDataError(f"{self.name}: expected the folders {images} and {notes}")
+        found = Found(*remembered([images, notes], "AffectNet npy", lambda: read_npy(images, notes)))
+        rows = self.wanted(found, images)
+        return self.items(rows, [f"{images}/{row[0]}" for row in rows])
+
+    def read_csv(self, source: Path, folder: Path) -> list[Item]:
+        """One list of the CSV release, cut to the faces if DATASET.FACE_BOX says so."""
+        pictures = next((folder / name for name in PICTURES if (folder / name).is_dir()), None)
+        if pictures is None:
+            raise MissingDataError(f"{source} is there, but not its images: expected {folder / PICTURES[0]}/1/*.jpg")
+        sources = [source, pictures, *sorted(place for place in pictures.iterdir() if place.is_dir())]
+        found = Found(*remembered(sources, "AffectNet csv", lambda: read_csv(source, pictures)))
+        rows = self.wanted(found, pictures)
+        paths = [f"{pictures}/{row[0]}" for row in rows]
+        if self.options.FACE_BOX >= 0:
+            paths = self.cut(rows, paths, source, folder)
+        return self.items(rows, paths)
+
+    def cut(self, rows: list[Any], paths: list[str], source: Path, folder: Path) -> list[str]:
+        """The faces of the pictures; of a row without a usable box the whole picture."""
+        boxed = {i: row for i, row in enumerate(rows) if row[2]}
+        if without := len(rows) - len(boxed):
+            log.warning("%s: %s faces have no usable box, their whole picture is taken", self.name, f"{without:,}")
+        crops = crop_faces(
+            [paths[i] for i in boxed],
+            [box for _, _, box, _ in boxed.values()],
+            [f"{source}, line {line} (DATASET.FACE_BOX -1 takes whole pictures)" for *_, line in boxed.values()],
+            folder,
+            margin=self.options.FACE_BOX,
+            names=[f"{Path(name).stem}_{line}" for name, *_, line in boxed.values()],  # several faces in one picture
+        )
+        cut = dict(zip(boxed, crops, strict=True))
+        return [cut.get(i, path) for i, path in enumerate(paths)]
+
+    def wanted(self, found: Found, place: Path) -> list[Any]:
+        """The rows of our classes, with warnings about what was passed over."""
+        for what, count, example in found.faults:
+            log.warning("%s: %s %s, for example %s", self.name, f"{count:,}", what, example)
+        if not found.rows:
+            raise MissingDataError(f"{self.name}: none of the images listed was found under {place}")
+        return [row for row in found.rows if AFFECTNET_IDS[row[1]] in self.classes]
+
+    def items(self, rows: list[Any], paths: list[str]) -> list[Item]:
+        labels = (self.classes.index(AFFECTNET_IDS[row[1]]) for row in rows)
+        return [Item(path, label) for path, label in zip(paths, labels, strict=True)]
+
+
+@register
+class AffectNet7(AffectNet8):
+    """Seven classes; the images of contempt are left out."""
+
+    classes = CLASSES[:7]

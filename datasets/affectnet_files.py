@@ -1,0 +1,127 @@
+"""AffectNet's two releases on disk -> plain lists that can be remembered: the big folders are looked through once."""
+
+from __future__ import annotations
+
+import csv
+import math
+import os
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from mpafer.datasets.files import IMAGES
+from mpafer.datasets.labels import AFFECTNET_IDS
+from mpafer.engine.predict import progress
+
+LISTS = {"train": "training.csv", "test": "validation.csv"}
+PLACES = ("Manually_Annotated_file_lists", "Manually_Annotated/Manually_Annotated_file_lists", "")
+# The columns of both lists, which may come without this header.
+COLUMNS = ("subDirectory_filePath", "face_x", "face_y", "face_width", "face_height",
+           "facial_landmarks", "expression", "valence", "arousal")  # fmt: skip
+LAST_ID = 10  # 8 none, 9 uncertain, 10 no face
+
+
+class Found(NamedTuple):
+    """rows: [file under the folder of images, id 0 to 7, box `left top right bottom` or "", line of the list];
+    faults: [what, how many, the first of them]."""
+
+    rows: list[list[Any]]
+    faults: list[list[Any]]
+
+
+class Faults:
+    """Counts what is passed over, and keeps an example."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, list[Any]] = {}
+
+    def add(self, what: str, example: str) -> None:
+        self.found.setdefault(what, [what, 0, example])[1] += 1
+
+
+def find_lists(folder: Path) -> dict[str, Path] | None:
+    """train, test -> its list, in the first place that has both."""
+    for place in PLACES:
+        lists = {split: folder / place / name for split, name in LISTS.items()}
+        if all(path.is_file() for path in lists.values()):
+            return lists
+    return None
+
+
+def read_csv(source: Path, pictures: Path) -> Found:
+    """Rows of ids 0 to 7 whose image is there; endings and names are compared without regard to case.
+
+    Raises:
+        ValueError: a row that is cut short, or an id that is none; its line is named.
+    """
+    there: dict[str, dict[str, str]] = {}  # sub-folder -> name in lower case -> real name
+    rows, faults = [], Faults()
+    with open(source, newline="", encoding="utf-8-sig") as file:
+        reader = csv.reader(file)
+        for row in progress(reader, f"reading {source.name}"):
+            if not row or row[0].strip().startswith("subDirectory"):
+                continue
+            where = f"{source}, line {reader.line_num}"
+            if len(row) < len(COLUMNS):
+                raise ValueError(f"{where}: expected {len(COLUMNS)} columns ({', '.join(COLUMNS)}), read {len(row)}")
+            emotion = _emotion(row[COLUMNS.index("expression")], where)
+            if emotion not in AFFECTNET_IDS:
+                continue
+            place, name = os.path.split(row[0].strip())
+            if place not in there:
+                listed = os.listdir(pictures / place) if (pictures / place).is_dir() else []
+                there[place] = {entry.lower(): entry for entry in listed}
+            if name.lower() in there[place]:
+                real = f"{place}/{there[place][name.lower()]}"
+                rows.append([real, emotion, _box(row[1:5]), reader.line_num])
+            else:
+                faults.add(f"images of {source.name} are missing", row[0])
+    return Found(rows, list(faults.found.values()))
+
+
+def read_npy(images: Path, notes: Path) -> Found:
+    """The images with an annotation `<stem>_exp.npy`: a text of an id. Stems are texts: they may start with zeros.
+
+    Raises:
+        ValueError: a file that holds no id; it is named.
+    """
+    there = {Path(name).stem: name for name in os.listdir(images) if name.lower().endswith(IMAGES)}
+    ending = "_exp.npy"
+    stems = [name.removesuffix(ending) for name in os.listdir(notes) if name.endswith(ending)]
+    rows, faults = [], Faults()
+    for stem in progress(sorted(stems, key=lambda stem: (len(stem), stem)), f"reading {notes}"):
+        if stem not in there:
+            faults.add(f"annotations in {notes} have no image", stem + ending)
+            continue
+        path = notes / f"{stem}{ending}"
+        try:
+            value = str(np.load(path).item())
+        except (ValueError, EOFError) as error:
+            raise ValueError(f"{path} does not hold one expression: {error}") from None
+        emotion = _emotion(value, str(path))
+        if emotion in AFFECTNET_IDS:
+            rows.append([there[stem], emotion, "", 0])
+    for stem in sorted(there.keys() - set(stems)):
+        faults.add(f"images in {images} have no annotation", there[stem])
+    return Found(rows, list(faults.found.values()))
+
+
+def _emotion(text: str, where: str) -> int:
+    try:
+        emotion = int(float(text))
+    except (ValueError, OverflowError):
+        emotion = -1
+    if not 0 <= emotion <= LAST_ID:
+        raise ValueError(f"{where}: the expression must be from 0 to {LAST_ID}, not {text!r}")
+    return emotion
+
+
+def _box(fields: list[str]) -> str:
+    """x, y, width, height -> `left top right bottom`; "" where they enclose nothing."""
+    try:
+        x, y, width, height = (float(field) for field in fields)
+    except ValueError:
+        return ""
+    usable = all(map(math.isfinite, (x, y, width, height))) and width > 0 and height > 0
+    return f"{x:g} {y:g} {x + width:g} {y + height:g}" if usable else ""

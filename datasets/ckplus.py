@@ -1,0 +1,100 @@
+"""CK+, the extended Cohn-Kanade data set: a test set for models trained elsewhere, or ten folds by subject.
+
+Lucey et al., "The Extended Cohn-Kanade Dataset (CK+)", CVPR Workshops 2010. A sequence goes from a neutral face to the
+peak of its expression: its first frame is neutral, its last one shows the expression. Read from the sequences, from
+the mirror CK+48 in class folders, or from ckextended.csv.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mpafer.datasets.base import FERDataset, Splits, register
+from mpafer.datasets.ckplus_files import (
+    NEUTRALS,
+    Frame,
+    cut_faces,
+    find_folder,
+    read_mirror,
+    read_sequences,
+    subject_folds,
+)
+from mpafer.datasets.files import Item, log
+from mpafer.datasets.labels import CKEXTENDED_IDS, CKPLUS_IDS, CLASSES, in_order
+from mpafer.datasets.pixels import read_pixels
+from mpafer.options import closest
+
+SEQUENCES = (0, 45, 18, 59, 25, 69, 28, 83)  # with a label, in the order of CKPLUS_IDS
+FIRST_FRAMES = {"labelled": 327, "all": 593, "none": 0}
+FOLDS = 10
+
+
+@register
+class CKPlus(FERDataset):
+    """Seven classes: without contempt, and neutral from first frames (DATASET.NEUTRAL)."""
+
+    folders = ("CK+", "CKPlus", "ckplus", "ck+", "CKPLUS", "CK+48", "")
+    tree = """\
+CK+/ (or CKPlus/, ckplus/; or its contents right here)
+  cohn-kanade-images/S005/001/S005_001_00000001.png ...
+  Emotion/S005/001/S005_001_00000011_emotion.txt
+  Landmarks/S005/001/S005_001_00000011_landmarks.txt (to cut out the faces; else DATASET.FACE_BOX -1)
+or, already cut and without neutral,
+  CK+48/{anger,contempt,disgust,fear,happy,sadness,surprise}/S010_004_00000017.png ...
+or ckextended.csv (emotion,pixels,Usage)
+"""
+    access = "signed agreement, by its form: http://www.jeffcohn.net"
+
+    def read(self, folder: Path) -> Splits | None:
+        options = self.options
+        if options.NEUTRAL not in NEUTRALS:
+            raise ValueError(f"DATASET.NEUTRAL is {options.NEUTRAL!r}: {closest(options.NEUTRAL, NEUTRALS)}")
+        if options.FRAMES < 1 or not 0 <= options.FOLD <= FOLDS:
+            raise ValueError(
+                f"DATASET.FRAMES is {options.FRAMES} and DATASET.FOLD {options.FOLD}: at least one frame a sequence, "
+                f"and a fold from 1 to {FOLDS}, or 0 for the whole set"
+            )
+        if images := find_folder(folder, "cohn-kanade-images", "extended-cohn-kanade-images"):
+            frames = read_sequences(folder, images, self.classes, options.NEUTRAL, options.FRAMES)
+            used = sum(in_order(CKPLUS_IDS, SEQUENCES, self.classes))
+            self.expect(options.FRAMES, {**FIRST_FRAMES, "used": used}[options.NEUTRAL])
+            if options.FACE_BOX >= 0:
+                frames = cut_faces(frames, folder, options.FACE_BOX)
+        elif (mirror := next((p for p in (folder / "CK+48", folder) if (p / "surprise").is_dir()), None)) is not None:
+            frames = read_mirror(mirror)
+            self.expect(3, 0)
+        elif (table := folder / "ckextended.csv").is_file():
+            rows = read_pixels(table, len(CKEXTENDED_IDS))
+            frames = [Frame(row.impath, CKEXTENDED_IDS[row.emotion], "") for row in rows]
+            self.expect(1, FIRST_FRAMES["all"])
+        else:
+            return None
+        return self.divide(frames, folder)
+
+    def expect(self, frames: int, neutral: int) -> None:
+        """Published images per class: `frames` of each labelled sequence, and so many neutral ones."""
+        counts = [frames * count for count in SEQUENCES]
+        counts[0] = neutral
+        self.published = {} if self.options.FOLD else {"test": in_order(CKPLUS_IDS, counts, self.classes)}
+
+    def divide(self, frames: list[Frame], folder: Path) -> Splits:
+        """The whole set as test, or fold DATASET.FOLD as test and the nine others as training."""
+        ours = [frame for frame in frames if frame.name in self.classes]
+        items = [Item(frame.impath, self.classes.index(frame.name)) for frame in ours]
+        if absent := [name for i, name in enumerate(self.classes) if i not in {item.label for item in items}]:
+            log.warning("%s: no image of %s; means over classes leave it out", self.name, ", ".join(absent))
+        if not self.options.FOLD:
+            return {"test": items}
+        folds = subject_folds(frames, folder, FOLDS)
+        tested = [folds.get(frame.subject) == self.options.FOLD for frame in ours]
+        return {
+            "train": [item for item, is_test in zip(items, tested, strict=True) if not is_test],
+            "test": [item for item, is_test in zip(items, tested, strict=True) if is_test],
+        }
+
+
+@register
+class CKPlus8(CKPlus):
+    """Contempt too."""
+
+    classes = CLASSES

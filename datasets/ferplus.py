@@ -1,0 +1,107 @@
+"""FERPlus: FER2013's images with ten people's votes each.
+
+Barsoum et al., "Training Deep Networks for Facial Expression Recognition with Crowd-Sourced Label Distribution", ICMI
+2016; files and rules as in microsoft/FERPlus. Votes come from fer2013new.csv, which its readme documents, and from the
+folders' label.csv only without it: the two differ for 1,602 images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from mpafer.datasets.base import FERDataset, Splits, register
+from mpafer.datasets.fer2013 import FOLDERS, read_table
+from mpafer.datasets.files import Item, MissingDataError, locate
+from mpafer.datasets.folders import read_splits
+from mpafer.datasets.labels import CLASSES, FERPLUS_IDS, in_order
+from mpafer.datasets.votes import (
+    PUBLISHED,
+    PUBLISHED_PARTS,
+    RULES,
+    Ballot,
+    Rule,
+    check_pairs,
+    read_label_csv,
+    read_votes,
+)
+from mpafer.options import closest
+
+PARTS = {"train": "FER2013Train", "val": "FER2013Valid", "test": "FER2013Test"}
+
+
+@register
+class FERPlus(FERDataset):
+    """Eight classes."""
+
+    folders = ("ferplus", "FERPlus", "FERPLUS", "fer+", *FOLDERS)
+    classes = CLASSES
+    tree = """\
+ferplus/ (or FERPlus/, fer2013/; or its contents right here)
+  fer2013.csv and fer2013new.csv
+or, as microsoft/FERPlus writes them,
+  FER2013Train/fer0000000.png ... FER2013Valid/ FER2013Test/ (or in images/ or data/)
+  fer2013new.csv, or a label.csv in each of the three
+or, in class folders,
+  train/{angry,contempt,disgust,fear,happy,neutral,sad,suprise}/*.png validation/ test/
+"""
+    access = "votes: https://github.com/microsoft/FERPlus; images: FER2013, from Kaggle"
+
+    def read(self, folder: Path) -> Splits | None:
+        name = self.options.LABEL_RULE
+        if name not in RULES:
+            raise ValueError(f"DATASET.LABEL_RULE is {name!r}: {closest(name, RULES)}")
+        source = folder / "fer2013new.csv"
+        ballots = read_votes(source) if source.is_file() else []
+        if ballots and (found := read_table(folder)):
+            table, rows = found
+            check_pairs([row.split for row in rows], table, ballots, source)
+            self.expect(PUBLISHED[name])
+            return self.elect(ballots, [row.impath for row in rows], RULES[name])
+        for base in (folder, folder / "images", folder / "data"):
+            if (base / PARTS["train"]).is_dir():
+                return self.read_parts(base, source, ballots, RULES[name])
+        if ballots:
+            raise MissingDataError(f"{source} is there, but not its images: put fer2013.csv beside it")
+        if folder.name.lower().replace("-", "") == "fer2013":
+            return None  # class folders there are FER2013's labels
+        return read_splits(folder, self.classes)
+
+    def expect(self, counts: dict[str, tuple[int, ...]]) -> None:
+        self.published = {split: in_order(FERPLUS_IDS, count, self.classes) for split, count in counts.items()}
+
+    def read_parts(self, base: Path, source: Path, ballots: list[Ballot], rule: Rule) -> Splits:
+        """The three folders of images; of a name that occurs twice the later row's picture is the one on disk."""
+        if self.options.LABEL_RULE == "majority":
+            self.expect(PUBLISHED_PARTS[source.name if ballots else "label.csv"])
+        splits: Splits = {}
+        for split, part in PARTS.items():
+            labels = source if ballots else base / part / "label.csv"
+            if not labels.is_file():
+                raise MissingDataError(f"no votes for {base / part}: expected {source} or {labels}")
+            chosen = [ballot for ballot in ballots or read_label_csv(labels, split) if ballot.split == split]
+            by_name = {ballot.name: ballot for ballot in chosen if ballot.name}
+            paths = locate(base / part, ["{}"], list(by_name), labels) if by_name else []
+            if paths is None:
+                raise MissingDataError(
+                    f"{labels} is there, but none of its images in {base / part}: make them with "
+                    "generate_training_data.py of microsoft/FERPlus, or put fer2013.csv beside fer2013new.csv"
+                )
+            splits[split] = self.elect(list(by_name.values()), paths, rule)[split]
+        return splits
+
+    def elect(self, ballots: Sequence[Ballot], paths: Sequence[str], rule: Rule) -> Splits:
+        """The images whose votes make a class of ours, by split."""
+        splits: Splits = {split: [] for split in PARTS}
+        for ballot, path in zip(ballots, paths, strict=True):
+            winner = FERPLUS_IDS.get(rule(ballot.votes))  # None: no label, unknown, no face
+            if ballot.name and winner in self.classes:
+                splits[ballot.split].append(Item(path, self.classes.index(winner)))
+        return splits
+
+
+@register
+class FERPlus7(FERPlus):
+    """Seven classes; the images of contempt are left out."""
+
+    classes = CLASSES[:7]
