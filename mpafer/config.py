@@ -20,6 +20,7 @@ def extend_cfg(cfg: CfgNode) -> None:
     _add(cfg.DATASET, VAL_FRACTION=0.1)  # cut from training, stratified by seed, when a choice needs a validation set
     _add(cfg.DATASET, DESCRIPTIONS="")  # YAML or JSON, class name -> text; "" = the table of the paper's supplement
     _add(cfg.INPUT, RE_P=0.5, RE_SCALE=(0.02, 0.25), RE_RATIO=(0.3, 3.3))  # transform "random_erasing"
+    _add(cfg.TRAIN, CLASS_WEIGHTS="none")  # of the cross-entropy, in every method: none, or balanced = N / (C n_c)
     for method in METHODS.values():
         _add(cfg.TRAINER, **{method.node: CfgNode()})
         _add(cfg.TRAINER[method.node], **method.Options().node())  # CoOp and KgCoOp share theirs, as upstream
