@@ -329,22 +329,24 @@ def script(world: Path, *arguments: str, **more: str) -> subprocess.CompletedPro
 
 def test_the_script_takes_finished_runs_tests_them_and_makes_the_table(world: Path) -> None:
     options = {"CFG": "tiny", "SEEDS": "1 2"}
-    done = script(world, "rafdb", "sketchfer8", "TEST.CROSS_CLASSES", "mask", **options)
+    tested = ["TEST.CROSS_CLASSES", "mask", "--", "DATASET.SUBSAMPLE_CLASSES", "happiness,neutral,contempt"]
+    done = script(world, "rafdb", "sketchfer8", *tested, **options)
     assert done.returncode == 0, done.stdout + done.stderr
     folder = world / "out/cross_dataset/rafdb"
-    place = folder / "sketchfer8/MPAFER/tiny_all_TEST.CROSS_CLASSES=mask"
+    (place,) = (folder / "sketchfer8/MPAFER").glob("tiny_all_TEST.CROSS_CLASSES=mask_DATASET.SUBSAMPLE_CLASSES=*")
     found = [results(place / f"seed{seed}") for seed in (1, 2)]
     assert [record["seed"] for record in found] == [1, 2] and found[0]["cross"]["rule"] == "mask"
+    assert found[0]["classnames"] == ["happiness", "neutral"] and set(found[0]["cross"]["dropped"]) == {"contempt"}
     accuracies = [record["metrics"]["accuracy"] for record in found]
     row = json.loads((folder / "cross_dataset.json").read_text())["rows"][1]
-    assert row["accuracy"] == pytest.approx(np.mean(accuracies)) and row["config"] == "tiny_all"
+    assert row["accuracy"] == pytest.approx(np.mean(accuracies)) and "TEST" not in row["config"]
     assert f"{row['accuracy']:.2f} ± {np.std(accuracies, ddof=1):.2f}" in done.stdout
     assert "Published for training on RAFDB, not measured here" in done.stdout and "86.55" in done.stdout
-    again = script(world, "rafdb", "sketchfer8", "TEST.CROSS_CLASSES", "mask", **options)
+    again = script(world, "rafdb", "sketchfer8", *tested, **options)
     assert again.returncode == 0 and again.stdout.count("finished already, skipped") == 4
-    missing = script(world, "rafdb", "sketchfer8", "OPTIM.LR", "0.1", "TEST.CROSS_CLASSES", "mask", **options)
+    missing = script(world, "rafdb", "sketchfer8", "OPTIM.LR", "0.1", *tested, **options)
     assert missing.returncode == 3 and "trains: " in missing.stdout
-    assert "DATASET.NUM_SHOTS -1 OPTIM.LR 0.1" in missing.stdout and "CROSS" not in missing.stdout
+    assert missing.stdout.endswith("DATASET.NUM_SHOTS -1 OPTIM.LR 0.1\n")
 
 
 @pytest.mark.parametrize(

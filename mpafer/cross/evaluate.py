@@ -61,7 +61,7 @@ def evaluate(
         raise ValueError(f"{out} is the run's own folder: its results would be lost")
     saved = read_run(run, epoch)
     cfg = target_cfg(saved, dataset, root, options)
-    mpafer.register(baselines=True)
+    mpafer.register()  # the data sets
     data = host.build_dataset(cfg)
     matched = match_classes(data.test or [], data.classnames, saved.classnames, cfg.TEST.CROSS_CLASSES)
     model, transform = build_run(saved, backbone=backbone, device=device)

@@ -65,7 +65,7 @@ def row(group: Path, records: Sequence[dict[str, Any]]) -> Row:
     found: Row = {
         "tested_on": first["dataset"],
         "method": first["trainer"],
-        "config": group.name.removesuffix(f"_TEST.CROSS_CLASSES={first['rule']}"),
+        "config": group.name.replace(f"_TEST.CROSS_CLASSES={first['rule']}", ""),
         "lacking": first["absent"],
         "rule": first["rule"],
         "images": first["num_images"],
