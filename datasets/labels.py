@@ -69,8 +69,8 @@ def in_order(ids: Mapping[int, str], counts: Sequence[int], classes: Sequence[st
     return tuple(by_name[name] for name in classes)
 
 
-def _class_key(name: str) -> str:
-    """Like `canonical`, but a class of the user's own is kept: descriptions may be given for any class."""
+def class_key(name: str) -> str:
+    """Like `canonical`, but a class of the user's own is kept: by it names of different sources are compared."""
     try:
         return canonical(name)
     except ValueError:
@@ -104,15 +104,15 @@ def load_descriptions(path: str | Path | None = None, classnames: Sequence[str] 
     for name, text in content.items():
         if not isinstance(text, str) or not text.strip():
             raise ValueError(f"{source}: the description of {name!r} must be a text, not {text!r}")
-        if _class_key(str(name)) in table:
-            raise ValueError(f"{source} describes {_class_key(str(name))!r} twice, the second time as {name!r}")
-        table[_class_key(str(name))] = text.strip()
+        if class_key(str(name)) in table:
+            raise ValueError(f"{source} describes {class_key(str(name))!r} twice, the second time as {name!r}")
+        table[class_key(str(name))] = text.strip()
     if classnames is None:
         return table
     for name, (first, second) in COMPOUND.items():
         if name in classnames and first in table and second in table:
             table.setdefault(name, f"{table[first]} {table[second]}")
-    missing = [name for name in classnames if _class_key(name) not in table]
+    missing = [name for name in classnames if class_key(name) not in table]
     if missing:
         raise ValueError(f"{source} has no description of {', '.join(missing)}; it has {', '.join(table)}")
-    return {name: table[_class_key(name)] for name in classnames}
+    return {name: table[class_key(name)] for name in classnames}

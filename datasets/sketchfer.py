@@ -11,19 +11,19 @@ from pathlib import Path
 from mpafer.datasets.base import FERDataset, Splits, register
 from mpafer.datasets.files import Item
 from mpafer.datasets.labels import CLASSES
-from mpafer.sketch import generate_dataset, is_complete
+from mpafer.sketch import SKETCHFER, SKETCHFER_B, Domain, generate_dataset, is_complete
 
 
 @register
 class SketchFER(FERDataset):
     """Seven classes; the images of contempt are left out."""
 
-    folders = ("sketchfer",)
+    domain: Domain = SKETCHFER
 
     def find(self, root: Path) -> Splits:
-        folder = root / self.folders[0]
-        if not is_complete(root):
-            generate_dataset(root)
+        folder = root / self.domain.folder
+        if not is_complete(root, self.domain):
+            generate_dataset(root, self.domain)
         self.dataset_dir = str(folder)
         splits: Splits = {"train": [], "test": []}
         with open(folder / "annotations.jsonl", encoding="utf-8") as lines:
@@ -38,3 +38,10 @@ class SketchFER8(SketchFER):
     """All eight classes."""
 
     classes = CLASSES
+
+
+@register
+class SketchFERB(SketchFER):
+    """Another domain to test on: other people as posters and chalk drawings, seven classes, few training images."""
+
+    domain = SKETCHFER_B

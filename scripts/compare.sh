@@ -13,7 +13,7 @@ usage: bash scripts/compare.sh DATASET [SHOTS ...] [KEY VALUE ...]
 
 From the environment:
   METHODS    names in configs/trainers (default: all that have CFG; MPAFER first)
-  CFG        their config (vit_b16; tiny for sketchfer and sketchfer8)
+  CFG        their config (vit_b16; tiny for drawn faces)
   SEEDS      "1 2 3"; methods that learn nothing run once
   JOBS       runs at once (1); each has its own GPU where there are that many, and its share of the processors
   REFERENCE  the method that the others are compared with (MPAFER)

@@ -8,7 +8,7 @@ if [ $# -lt 2 ]; then
 usage: bash ${RUN_NAME:-scripts/run.sh TRAINER} DATASET [CFG] [SHOTS] [KEY VALUE ...]
 
   DATASET  $(names "$REPO/configs/datasets")
-  CFG      ${1:+$(names "$REPO/configs/trainers/$1")}(default vit_b16; tiny for sketchfer and sketchfer8)
+  CFG      ${1:+$(names "$REPO/configs/trainers/$1")}(default vit_b16; tiny for drawn faces)
   SHOTS    training images per class, -1 = all (default)
   KEY VALUE pairs change the config, for example OPTIM.MAX_EPOCH 20
 

@@ -71,7 +71,9 @@ def prompts(out: Path) -> dict[str, torch.Tensor]:
     return torch.load(path, weights_only=True)["state_dict"]
 
 
-def make_trainer(world: Path, out: Path, method: str, dataset: str = "rafdb", **options: Any) -> Any:
+def make_trainer(
+    world: Path, out: Path, method: str, dataset: str = "rafdb", *, seed: int = 1, **options: Any
+) -> Any:
     """A method's trainer in this process, on a miniature data set and the tiny CLIP, with its shipped tiny.yaml."""
     from mpafer.config import extend_cfg, merge_file, merge_list
     from mpafer.engine import host
@@ -83,6 +85,6 @@ def make_trainer(world: Path, out: Path, method: str, dataset: str = "rafdb", **
     merge_file(cfg, str(REPO / "configs/trainers" / method / "tiny.yaml"))
     pairs = SMALL | {"INPUT.SIZE": "(96, 96)"} | {key: str(value) for key, value in options.items()}
     merge_list(cfg, [word for pair in pairs.items() for word in pair])
-    cfg.DATASET.ROOT, cfg.OUTPUT_DIR, cfg.TRAINER.NAME, cfg.SEED = str(world / "data"), str(out), method, 1
-    host.set_random_seed(1)
+    cfg.DATASET.ROOT, cfg.OUTPUT_DIR, cfg.TRAINER.NAME, cfg.SEED = str(world / "data"), str(out), method, seed
+    host.set_random_seed(seed)
     return METHODS[method](cfg)

@@ -294,7 +294,7 @@ def test_sketchfer_is_generated_once_and_read(cfg, tmp_path, monkeypatch, name, 
         (tmp_path / "sketchfer/annotations.jsonl").write_text("\n".join(map(json.dumps, rows)))
 
     monkeypatch.setattr(sketchfer, "generate_dataset", generate)
-    monkeypatch.setattr(sketchfer, "is_complete", lambda root: (root / "sketchfer/annotations.jsonl").exists())
+    monkeypatch.setattr(sketchfer, "is_complete", lambda root, domain: (root / "sketchfer/annotations.jsonl").exists())
     dataset = getattr(sketchfer, name)
     data = dataset(cfg)
     assert data.classnames == list(labels.CLASSES[:classes])

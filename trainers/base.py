@@ -6,6 +6,7 @@ The loop is the built-in engine's under both hosts: real Dassl's schedules and c
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -23,9 +24,12 @@ from mpafer.engine.checkpoint import run_identity
 from mpafer.engine.record import record_run
 from mpafer.engine.schedule import build_lr_scheduler
 from mpafer.options import Options
+from mpafer.prompting.losses import balanced_weights
 from mpafer.prompting.precision import needs_scaler
 from mpafer.prototypes import cached_prototypes, draw_per_class
 
+logger = logging.getLogger(__name__)
+CLASS_WEIGHTS = ("none", "balanced")  # TRAIN.CLASS_WEIGHTS
 METHODS: dict[str, type[PromptTrainer]] = {}
 
 
@@ -61,6 +65,17 @@ class PromptTrainer(TrainerX):
 
     def check_cfg(self, cfg: Any) -> None:
         self.options = self.options_from(cfg)
+        if cfg.TRAIN.CLASS_WEIGHTS not in CLASS_WEIGHTS:
+            raise ValueError(
+                f"TRAIN.CLASS_WEIGHTS is {cfg.TRAIN.CLASS_WEIGHTS!r}; choose one of {', '.join(CLASS_WEIGHTS)}"
+            )
+        if self.balances(cfg) and cfg.DATALOADER.TRAIN_X.SAMPLER == "BalancedSampler":
+            logger.warning("BalancedSampler and TRAIN.CLASS_WEIGHTS balanced: the imbalance is corrected twice")
+
+    @staticmethod
+    def balances(cfg: Any) -> bool:
+        """Whether the classes weigh the same in the loss, however many images they have."""
+        return bool(cfg.TRAIN.CLASS_WEIGHTS == "balanced")
 
     def teachers(self) -> dict[str, Any]:
         """What the model takes beside backbone, class names and options, from the start on."""
@@ -83,6 +98,11 @@ class PromptTrainer(TrainerX):
         print(f"Learnable: {', '.join(learnable) or 'nothing'}: {self.learnable_values:,} values")
         if not learnable:
             return
+        if self.balances(cfg):
+            labels = torch.tensor([item.label for item in self.dm.dataset.train_x])
+            self.model.class_weights = balanced_weights(labels, self.num_classes).to(self.device)
+            shown = zip(self.classnames, self.model.class_weights.tolist(), strict=True)
+            print(f"Class weights: {', '.join(f'{name} {weight:.3f}' for name, weight in shown)}")
         self.optim = build_optimizer(self.model.prompts, cfg.OPTIM)
         self.sched = build_lr_scheduler(self.optim, cfg.OPTIM)
         self.register_model("prompts", self.model.prompts, self.optim, self.sched)

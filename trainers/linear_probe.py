@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -51,22 +53,26 @@ class LinearProbeModel(FrozenClip):
         return Output(probe(image), image, patches.float(), probe.get_parameter("weight"), nothing, nothing)
 
 
-def fit(features: np.ndarray, labels: np.ndarray, c: float, seed: int) -> tuple[np.ndarray, np.ndarray, float]:
+def fit(
+    features: np.ndarray, labels: np.ndarray, c: float, seed: int, balanced: bool = False
+) -> tuple[np.ndarray, np.ndarray, float]:
     """Logistic regression [N, D], [N] -> weight [C, D], bias [C], and the inverse strength of its penalty.
 
-    With ``c`` 0 the strength is the best of STRENGTHS by cross-validation;
-    0.316, as CLIP, where a class has one image only.
+    With ``c`` 0 the strength is the best of STRENGTHS by cross-validation; 0.316, as CLIP, where a class has one image
+    only. ``balanced``: an image weighs ``N / (C n_c)``, and the strengths are judged by their mean recall.
     """
     from sklearn.linear_model import LogisticRegression  # slow to import
     from sklearn.model_selection import GridSearchCV, StratifiedKFold
 
+    regression = partial(LogisticRegression, max_iter=1000, class_weight="balanced" if balanced else None)
     fewest = min(Counter(labels.tolist()).values())
     if not c and fewest > 1:
         folds = StratifiedKFold(min(FOLDS, fewest), shuffle=True, random_state=seed)
-        search = GridSearchCV(LogisticRegression(max_iter=1000), {"C": STRENGTHS}, cv=folds, refit=False)
+        judged = "balanced_accuracy" if balanced else "accuracy"
+        search = GridSearchCV(regression(), {"C": STRENGTHS}, scoring=judged, cv=folds, refit=False)
         c = float(search.fit(features, labels).best_params_["C"])
     c = c or 0.316
-    found = LogisticRegression(C=c, max_iter=1000).fit(features, labels)
+    found = regression(C=c).fit(features, labels)
     return found.coef_, found.intercept_, c
 
 
@@ -77,6 +83,11 @@ class LinearProbe(PromptTrainer):
     node = "LINEARPROBE"
     Options = LinearProbeOptions
     Model = LinearProbeModel
+
+    def check_cfg(self, cfg: Any) -> None:
+        super().check_cfg(cfg)
+        if cfg.DATALOADER.TRAIN_X.SAMPLER == "BalancedSampler":
+            raise ValueError("LinearProbe draws no batches: instead of BalancedSampler, TRAIN.CLASS_WEIGHTS balanced")
 
     def run_epoch(self) -> None:
         self.num_batches = len(self.train_loader_x)
@@ -90,7 +101,8 @@ class LinearProbe(PromptTrainer):
     def regression(self) -> dict[str, Tensor]:
         """The probe's weight and bias, fitted to all training images."""
         features, labels = frozen_features(self.model.clip, *self.plain_training_images())
-        weight, bias, c = fit(features.numpy(), labels.numpy(), self.options.c, max(self.seed, 0))
+        data = features.numpy(), labels.numpy()
+        weight, bias, c = fit(*data, self.options.c, max(self.seed, 0), self.balances(self.cfg))
         if len(weight) == 1:  # of two classes scikit-learn gives the second one's row alone
             weight, bias = np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
         print(f"Logistic regression on {len(features)} images, C = {c:g}")

@@ -104,6 +104,7 @@ def read_run(file: Path) -> Run:
         images = [row["image"] for row in rows]
         labels, predicted = (np.array([row[key] for row in rows], dtype=np.int64) for key in ("label", "pred"))
         record["config"]["DATASET"]["NUM_SHOTS"], record["metrics"]["confusion"]
+        record["trained_on"] = record.get("cross", {"source": record})["source"]["dataset"]  # another: `mpafer.cross`
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{file} is not a result file of ours: {error!r}") from error
     return Run(file, record, images, labels, predicted)
@@ -112,7 +113,7 @@ def read_run(file: Path) -> Run:
 def _refuse_mixture(runs: Sequence[Run]) -> None:
     first = runs[0]
     for run in runs:
-        for key, what in (("dataset", "data sets"), ("classnames", "classes")):
+        for key, what in (("dataset", "data sets"), ("trained_on", "data sets trained on"), ("classnames", "classes")):
             theirs, ours = first.record[key], run.record[key]
             if theirs != ours:
                 raise ValueError(

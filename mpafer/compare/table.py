@@ -68,23 +68,29 @@ def compare(experiments: Sequence[Experiment], reference: str = "MPAFER", shots:
         warnings += _differences(rows, chosen, reference, shots_name(number))
         tables.append(Table(number, rows, chosen))
     first = experiments[0].runs[0]
+    dataset, trained_on = first.record["dataset"], first.record["trained_on"]
     return Comparison(
-        dataset=first.record["dataset"],
+        dataset=dataset if trained_on == dataset else f"{dataset}, trained on {trained_on}",
         classnames=first.record["classnames"],
         images=len(first.images),
         reference=reference,
         tables=tables,
         provenance=_provenance([run for entry in experiments for run in entry.runs]),
-        published=published(first.record["dataset"]),
+        published=published(dataset) if trained_on == dataset else None,
         warnings=warnings,
     )
 
 
 def published(dataset: str) -> dict[str, Any] | None:
     """{"source", "rows": method -> accuracy in %} of a data set, where others have printed figures for it."""
-    known = yaml.safe_load((files("mpafer.compare") / "published.yaml").read_text("utf-8"))
+    known = read_published()
     rows = known["rows"].get(dataset)
     return rows and {"source": known["source"], "rows": rows}
+
+
+def read_published() -> dict[str, Any]:
+    """All printed figures, as published.yaml has them."""
+    return yaml.safe_load((files("mpafer.compare") / "published.yaml").read_text("utf-8"))
 
 
 def _order(shots: int) -> float:

@@ -87,13 +87,15 @@ def write_results(
     peak_memory_bytes: int = 0,
     peak_memory_of: str = "process",
     fewshot_images: Sequence[str] = (),
+    cross: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Write ``scores.npz`` and then ``results.json`` into ``directory``; a run is finished when the JSON
     exists.
 
     images: N paths, relative to the data root; labels [N]; scores [N, C] logits, C = len(classnames).
-    engine: {"name", "version"}; peak_memory_of: "gpu" or "process". Returns what the JSON holds. Raises ValueError
-    where lengths or scores are unusable.
+    engine: {"name", "version"}; peak_memory_of: "gpu" or "process"; cross: where a run is tested on another data set
+    (`mpafer.cross`), what run that is and what was left out. Returns what the JSON holds. Raises ValueError where
+    lengths or scores are unusable.
     """
     from mpafer.engine.metrics import classification_metrics  # scikit-learn is slow to import
 
@@ -126,6 +128,7 @@ def write_results(
         "peak_memory_of": peak_memory_of,
         "fewshot_images": [str(i) for i in fewshot_images],
     }
+    record |= {"cross": dict(cross)} if cross else {}
     text = json.dumps(record, indent=1, allow_nan=False, default=_plain)
     with atomic_file(Path(directory) / SCORES) as file:
         np.savez_compressed(file, scores=scores, labels=labels)

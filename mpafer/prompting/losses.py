@@ -7,6 +7,22 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
+def balanced_weights(labels: Tensor, classes: int) -> Tensor:
+    """``N / (C n_c)`` for each class, from the N training labels; the training images' mean weight is 1. [N] -> [C]."""
+    return len(labels) / (classes * torch.bincount(labels, minlength=classes).clamp(min=1))
+
+
+def weighted_cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:
+    """``1/B sum_b w_(y_b) (-log p_(y_b))``: [B, C], [B], [C] -> scalar.
+
+    The divisor is the batch size, not the batch's sum of weights: by that sum the weights of a batch of one image would
+    cancel (CoCoOp's is one), and processes with a part of a batch each would not give the whole batch's gradient.
+    """
+    if weights is None:
+        return F.cross_entropy(logits, labels)
+    return F.cross_entropy(logits, labels, weight=weights, reduction="none").mean()
+
+
 def contrastive_alignment(soft: Tensor, hard: Tensor, tau: float) -> Tensor:
     """``-1/C sum_d log( exp(sim(soft_d, hard_d)/tau) / sum_c exp(sim(soft_c, hard_d)/tau) )``.
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mpafer.clip import Clip
+from mpafer.prompting.losses import weighted_cross_entropy
 from mpafer.prompting.precision import autocast, weight_dtype
 from mpafer.prompting.similarity import alignment
 
@@ -37,7 +37,11 @@ class FrozenClip(nn.Module):
         classnames: C class names, in the order of the labels.
         precision: ``fp32``, ``fp16``, ``amp`` or ``bf16``.
         **prompts: the modules whose parameters are learned, by name; None is left out.
+
+    ``class_weights`` [C], where set, weigh the cross-entropy.
     """
+
+    class_weights: Tensor | None
 
     def __init__(
         self, clip: Clip, classnames: Sequence[str], *, precision: str = "fp32", **prompts: nn.Module | None
@@ -46,6 +50,7 @@ class FrozenClip(nn.Module):
         self.classnames, self.precision = list(classnames), precision
         self.clip = clip.cast(weight_dtype(precision))
         self.prompts = nn.ModuleDict({name: module for name, module in prompts.items() if module is not None})
+        self.register_buffer("class_weights", None, persistent=False)
 
     @property
     def learnable(self) -> dict[str, nn.Parameter]:
@@ -54,7 +59,7 @@ class FrozenClip(nn.Module):
 
     def losses(self, out: Output, labels: Tensor) -> dict[str, Tensor]:
         """Weighted loss terms by name; the objective is their sum. Here the cross-entropy alone."""
-        return {"ce_loss": F.cross_entropy(out.logits, labels)}
+        return {"ce_loss": weighted_cross_entropy(out.logits, labels, self.class_weights)}
 
 
 class PromptedClip(FrozenClip):

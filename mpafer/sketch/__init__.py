@@ -1,10 +1,10 @@
-"""SketchFER: faces drawn from facial action units, and the captions and pretraining of the tiny CLIP.
+"""Faces drawn from facial action units (SketchFER, SketchFERB), and the captions and pretraining of the tiny CLIP.
 
 from mpafer.sketch import generate_dataset
 folder = generate_dataset(Path("data"))
 """
 
-from .generate import generate_dataset, is_complete
+from .generate import SKETCHFER, SKETCHFER_B, Domain, generate_dataset, is_complete
 from .identity import Identity, sample_identity
 from .render import Rendering, render
 from .style import Style, sample_style
@@ -13,8 +13,11 @@ from .units import CLASSES, PROTOTYPES, UNITS, ActionUnits, sample_expression
 __all__ = [
     "CLASSES",
     "PROTOTYPES",
+    "SKETCHFER",
+    "SKETCHFER_B",
     "UNITS",
     "ActionUnits",
+    "Domain",
     "Identity",
     "Rendering",
     "Style",

@@ -1,4 +1,4 @@
-"""SketchFER on disk: drawn once, reproducibly, with the truth beside every image."""
+"""Drawn data sets on disk: drawn once, reproducibly, with the truth beside every image."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import logging
 import shutil
 import tempfile
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 
@@ -25,7 +25,20 @@ from .units import CLASS_COUNTS, CLASSES, confuse, sample_expression
 
 logger = logging.getLogger("mpafer.sketch")
 
-FOLDER = "sketchfer"
+
+@dataclass(frozen=True)
+class Domain:
+    """What is drawn: a family of styles, and by default with which seed, and how many images a split."""
+
+    folder: str
+    family: str
+    seed: int
+    train: int
+    test: int
+
+
+SKETCHFER = Domain("sketchfer", "sketchfer", seed=0, train=2400, test=3000)
+SKETCHFER_B = Domain("sketchfer_b", "prints", seed=7, train=200, test=1600)  # other people too, as the seed is another
 VERSION = 1  # of the drawing: raise it whenever the same seed gives other images
 SPLITS = ("train", "test")
 LABEL_NOISE = 0.04
@@ -36,24 +49,35 @@ STREAMS = {"train": 1, "test": 2, "labels": 3, "identity": 4}
 
 
 def generate_dataset(
-    root: Path | str, *, seed: int = 0, train: int = 2400, test: int = 3000, workers: int | None = None
+    root: Path | str,
+    domain: Domain = SKETCHFER,
+    *,
+    seed: int | None = None,
+    train: int = 0,
+    test: int = 0,
+    workers: int | None = None,
 ) -> Path:
-    """Draw SketchFER into `root/sketchfer` unless it is there; returns that folder.
+    """Draw a domain into its folder under `root` unless it is there; returns that folder.
 
     Layout: `{train,test}/*.jpg` (100 x 100), `annotations.jsonl` (a line per image: file, split, label,
     true_class, aus, identity, style, boxes) and `sketchfer.json` (version, seed, counts). The same seed gives
     the same bytes for any number of workers (and the same versions of resvg-py, numpy and Pillow). If several
     processes start at once, one draws and the others wait.
 
+    Args:
+        seed: default the domain's, as `train` and `test`, the numbers of images, are where they are 0.
+
     Raises:
         ValueError: the folder holds a complete set drawn with another seed or size.
     """
     root = Path(root)
     root.mkdir(parents=True, exist_ok=True)
-    meta = {"version": VERSION, "seed": seed, "counts": {"train": train, "test": test}}
-    folder = root / FOLDER
-    with FileLock(root / f".{FOLDER}.lock"):
-        if is_complete(root):
+    seed = domain.seed if seed is None else seed
+    counts = {"train": train or domain.train, "test": test or domain.test}
+    meta = {"version": VERSION, "seed": seed, "counts": counts}
+    folder = root / domain.folder
+    with FileLock(root / f".{domain.folder}.lock"):
+        if is_complete(root, domain):
             found = json.loads((folder / "sketchfer.json").read_text())
             if found != meta:
                 raise ValueError(f"{folder} holds {found}, not {meta}: choose another root or delete that folder")
@@ -61,19 +85,19 @@ def generate_dataset(
         if folder.exists():
             logger.warning("%s is incomplete or of another version: drawing it again", folder)
             shutil.rmtree(folder)
-        for leftover in root.glob(f".{FOLDER}-*"):
+        for leftover in root.glob(f".{domain.folder}-*"):
             shutil.rmtree(leftover)
-        part = Path(tempfile.mkdtemp(prefix=f".{FOLDER}-", dir=root))
+        part = Path(tempfile.mkdtemp(prefix=f".{domain.folder}-", dir=root))
         part.chmod(0o755)
-        draw_all(part, seed, {"train": train, "test": test}, workers or cpu_count())
+        draw_all(part, domain.family, seed, counts, workers or cpu_count())
         (part / "sketchfer.json").write_text(json.dumps(meta, indent=1) + "\n")
         part.rename(folder)
     return folder
 
 
-def is_complete(root: Path | str) -> bool:
-    """Whether `root/sketchfer` holds every image of this version of SketchFER."""
-    folder = Path(root) / FOLDER
+def is_complete(root: Path | str, domain: Domain = SKETCHFER) -> bool:
+    """Whether the domain's folder under `root` holds every image of this version of the drawing."""
+    folder = Path(root) / domain.folder
     try:
         meta = json.loads((folder / "sketchfer.json").read_text())
         images = {split: sum(1 for _ in (folder / split).glob("*.jpg")) for split in SPLITS}
@@ -82,7 +106,7 @@ def is_complete(root: Path | str) -> bool:
         return False
 
 
-def draw_all(folder: Path, seed: int, counts: dict[str, int], workers: int) -> None:
+def draw_all(folder: Path, family: str, seed: int, counts: dict[str, int], workers: int) -> None:
     """Draw every split into `folder` and write the annotations, in order whatever the number of workers."""
     jobs = []
     for split, count in counts.items():
@@ -91,31 +115,31 @@ def draw_all(folder: Path, seed: int, counts: dict[str, int], workers: int) -> N
         for start in range(0, count, CHUNK):
             jobs.append((split, start, truths[start : start + CHUNK]))
     parallel = Parallel(n_jobs=workers, return_as="generator")
-    results: Iterator[list[dict]] = parallel(delayed(draw_chunk)(folder, seed, *job) for job in jobs)
+    results: Iterator[list[dict]] = parallel(delayed(draw_chunk)(folder, family, seed, *job) for job in jobs)
     with (
         open(folder / "annotations.jsonl", "w") as lines,
-        tqdm(total=sum(counts.values()), desc="drawing SketchFER", unit="img") as bar,
+        tqdm(total=sum(counts.values()), desc="drawing faces", unit="img") as bar,
     ):
         for records in results:
             lines.writelines(json.dumps(record) + "\n" for record in records)
             bar.update(len(records))
 
 
-def draw_chunk(folder: Path, seed: int, split: str, start: int, truths: list[str]) -> list[dict]:
+def draw_chunk(folder: Path, family: str, seed: int, split: str, start: int, truths: list[str]) -> list[dict]:
     """Draw images start, start + 1, ... of a split; returns their annotations."""
     records = []
     for index, truth in enumerate(truths, start):
-        jpeg, record = draw_image(seed, split, index, truth)
+        jpeg, record = draw_image(seed, split, index, truth, family)
         (folder / record["file"]).write_bytes(jpeg)
         records.append(record)
     return records
 
 
-def draw_image(seed: int, split: str, index: int, truth: str) -> tuple[bytes, dict]:
+def draw_image(seed: int, split: str, index: int, truth: str, family: str = SKETCHFER.family) -> tuple[bytes, dict]:
     """Image `index` of a split as JPEG bytes, and its annotation: a function of its arguments alone."""
     rng = np.random.default_rng([STREAMS[split], seed, index])
     person = f"{split}{rng.integers(IDENTITIES[split])}"
-    au, style = sample_expression(rng, truth), sample_style(rng, "sketchfer")
+    au, style = sample_expression(rng, truth), sample_style(rng, family)
     label = confuse(rng, truth, LABEL_NOISE)
     face = render(au, identity(seed, person), style)
     buffer = io.BytesIO()

@@ -12,7 +12,7 @@ from PIL import Image, ImageFilter
 from .face import Drawing, draw_face
 from .identity import Identity
 from .pen import Box
-from .style import Style, mix, palette_of
+from .style import Style, hsv, mix, palette_of
 from .units import ActionUnits
 
 SIZE = 100
@@ -109,6 +109,8 @@ def scene(style: Style) -> str:
         sheet, ink = mix(ink, "#05060c", 0.4), mix(ink, sheet, 0.4)
     elif style.medium == "comic":
         sheet = mix(sheet, ink, 0.25)
+    elif style.medium == "chalk":
+        sheet, ink = hsv(style.hue, 0.45, 0.36), sheet
     tint = mix(sheet, ink, 0.45 if style.medium != "pencil" else 0.2)
     shapes = {
         "plain": "",

@@ -1,7 +1,8 @@
 """How a face is shown: medium, pose, light and damage, drawn from families that differ on purpose.
 
 `easy`, `natural` and `wild` are the tiny CLIP's pretraining: painted faces in natural colours. `sketchfer` is
-the data set: mostly ink, pencil, comic and inverted drawings with more pose and damage: a domain shift.
+the data set: mostly ink, pencil, comic and inverted drawings with more pose and damage: a domain shift. `prints` is
+another data set's, to test across data sets: posters of two inks and chalk on boards, less tilted, more blurred.
 """
 
 from __future__ import annotations
@@ -14,8 +15,15 @@ import numpy as np
 from .identity import HAIRS, IRISES, LIPS, SKINS, Identity
 from .pen import Palette
 
-FAMILIES = ("easy", "natural", "wild", "sketchfer")
-MEDIA = ("paint", "ink", "pencil", "comic", "night")
+# Family -> its damage in all, and its media with their odds.
+FAMILIES: dict[str, tuple[float, dict[str, float]]] = {
+    "easy": (0.15, {"paint": 1.0}),
+    "natural": (0.45, {"paint": 1.0}),
+    "wild": (1.0, {"paint": 1.0}),
+    "sketchfer": (1.0, {"paint": 0.16, "ink": 0.24, "pencil": 0.2, "comic": 0.24, "night": 0.16}),
+    "prints": (1.0, {"poster": 0.6, "chalk": 0.4}),
+}
+POSE = {"sketchfer": 1.25, "prints": 0.7}  # relative to the damage, where it is not the same
 COVERS = ("none", "hand", "bar", "strands")
 SCENES = ("plain", "window", "trees", "stripes", "crowd")
 
@@ -54,19 +62,17 @@ class Style:
 
 
 def sample_style(rng: np.random.Generator, family: str) -> Style:
-    """A random style of a family; the damage grows from `easy` to `sketchfer`."""
-    harm = {"easy": 0.15, "natural": 0.45, "wild": 1.0, "sketchfer": 1.0}[family]
-    foreign = family == "sketchfer"
-    pose = harm * (1.25 if foreign else 1.0)
+    """A random style of a family."""
+    harm, media = FAMILIES[family]
+    pose, prints = harm * POSE.get(family, 1.0), family == "prints"
 
     def happens(p: float) -> bool:
         return bool(rng.random() < p * harm)
 
-    media, odds = (MEDIA, [0.16, 0.24, 0.2, 0.24, 0.16]) if foreign else (("paint",), [1.0])
     light_paper, hue = rng.uniform(0.55, 0.97), rng.random()
     return Style(
         family=family,
-        medium=str(rng.choice(media, p=odds)),
+        medium=str(rng.choice(list(media), p=list(media.values()))),
         roll=float(rng.normal(0, 7 * pose)),
         yaw=float(np.clip(rng.normal(0, 0.55 * pose), -1, 1)),
         pitch=float(np.clip(rng.normal(0, 0.45 * pose), -1, 1)),
@@ -83,9 +89,9 @@ def sample_style(rng: np.random.Generator, family: str) -> Style:
         light=float(rng.uniform(0, 0.65)) if happens(0.5) else 0.0,
         exposure=float(np.exp(rng.normal(0.03, 0.16 * harm))),
         contrast=float(np.exp(rng.normal(0, 0.2 * harm))),
-        grey=happens(0.25),
-        blur=float(rng.uniform(0.3, 1.4)) if happens(0.45) else 0.0,
-        pixel=int(rng.integers(2, 4)) if foreign and happens(0.15) else 1,
+        grey=happens(0.5 if prints else 0.25),
+        blur=float(rng.uniform(0.3, 1.4)) if happens(0.7 if prints else 0.45) else 0.0,
+        pixel=int(rng.integers(2, 4)) if family == "sketchfer" and happens(0.15) else 1,
         noise=float(rng.uniform(3, 22)) if happens(0.5) else 2.0,
         cover=str(rng.choice(COVERS[1:])) if happens(0.22) else "none",
         cover_x=float(rng.uniform(25, 75)),
@@ -121,6 +127,18 @@ def palette_of(style: Style, who: Identity) -> Palette:
         lip = hsv(hue + 0.1 * LIPS.index(who.lip), 0.85, 0.55)
         black, shade, iris = "#101010", mix(skin, "#101010", 0.5), hsv(hue + 0.5, 0.7, 0.4)
         return Palette(skin, shade, black, hair, iris, lip, "#ffffe8", black, "#e8ffff", 1.4 * width)
+    if style.medium == "poster":  # two inks on a sheet
+        deep, bright = hsv(style.hue, 0.8, 0.3), hsv(style.hue + 0.45, 0.6, 0.95)
+        skin = mix(paper, bright, 0.25 + 0.5 * SKINS.index(who.skin) / len(SKINS))
+        hair = mix(deep, bright, 0.6 * HAIRS.index(who.hair) / len(HAIRS))
+        return Palette(skin, mix(skin, deep, 0.5), deep, hair, deep, mix(bright, deep, 0.5), paper, deep, paper,
+                       1.6 * width)  # fmt: skip
+    if style.medium == "chalk":
+        board, chalk = hsv(style.hue, 0.45, 0.4), mix(paper, "#ffffff", 0.6)
+        hair = mix(board, chalk, 0.1 + 0.5 * HAIRS.index(who.hair) / len(HAIRS))
+        return Palette(mix(board, chalk, 0.12), mix(chalk, board, 0.35), chalk, hair, mix(chalk, board, 0.2),
+                       mix(board, chalk, 0.4), mix(board, chalk, 0.25), mix(board, "#000000", 0.35), chalk,
+                       1.2 * width)  # fmt: skip
     dark, glow = mix(ink, "#05060c", 0.5), hsv(style.hue, 0.35, 0.95)  # night
     hair = mix(dark, glow, 0.15 + 0.5 * HAIRS.index(who.hair) / len(HAIRS))
     iris = mix(glow, dark, 0.2 + 0.1 * IRISES.index(who.iris))

@@ -17,7 +17,7 @@ from torchvision import transforms as T
 
 from mpafer.engine import distributed, host
 from mpafer.engine.builtin.dataset import Datum
-from mpafer.engine.builtin.samplers import AUGMENTATION, SAMPLERS, BatchSampler
+from mpafer.engine.builtin.samplers import AUGMENTATION, SAMPLERS, BatchSampler, balanced_weights
 from mpafer.engine.builtin.transforms import build_transform, interpolation_mode
 from mpafer.engine.builtin.utils import derive_seed, draw_run_seed
 
@@ -44,12 +44,14 @@ class DatasetWrapper(Dataset[dict[str, Any]]):
         return len(self.data_source)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
+        repetition, index = divmod(index, len(self))  # as `BatchSampler` says it
+        keys = (index, repetition) if repetition else (index,)
         item = self.data_source[index]
         image = read_image(item.impath)
         output = {"label": item.label, "domain": item.domain, "impath": item.impath, "index": index}
         with torch.random.fork_rng(devices=[]):
             # the default generator alone: torch.manual_seed would reseed the GPUs too
-            torch.default_generator.manual_seed(derive_seed(AUGMENTATION, self.seed, self.epoch, index))
+            torch.default_generator.manual_seed(derive_seed(AUGMENTATION, self.seed, self.epoch, *keys))
             for i, transform in enumerate(self.transforms):
                 output[f"img{i + 1}" if i else "img"] = self._apply(transform, image)
         if self.plain is not None:
@@ -96,6 +98,9 @@ def build_data_loader(
     """
     if sampler_type not in SAMPLERS:
         raise ValueError(f"sampler {sampler_type!r} is not in the built-in engine: use one of {', '.join(SAMPLERS)}")
+    balanced = sampler_type == "BalancedSampler"
+    if balanced and not is_train:
+        raise ValueError("BalancedSampler draws training images; an evaluation takes every image once")
     if not data_source:
         raise ValueError(f"no images to load for {'training' if is_train else 'evaluation'} ({cfg.DATASET.NAME})")
     ranks = distributed.world_size()
@@ -109,6 +114,7 @@ def build_data_loader(
         shuffle=sampler_type == "RandomSampler",
         drop_last=is_train and len(data_source) >= batch_size,
         seed=max(cfg.SEED, 0) if seed is None else seed,
+        weights=balanced_weights([item.label for item in data_source]) if balanced else None,
     )
     return DataLoader(
         (dataset_wrapper or DatasetWrapper)(cfg, data_source, transform=tfm, is_train=is_train),
