@@ -32,9 +32,10 @@ class FERDataset(DatasetBase):
     published: dict[str, tuple[int, ...]] = {}  # noqa: RUF012 - a class's declaration: split -> images per class
     tree: str  # the layout to show when nothing is found
     access: str  # where to ask for the data
+    splits: Splits  # all that was found, before any choice of images or classes
 
     def __init__(self, cfg: CfgNode):
-        splits = self.find(Path(cfg.DATASET.ROOT).expanduser().absolute())
+        splits = self.splits = self.find(Path(cfg.DATASET.ROOT).expanduser().absolute())
         self.compare_counts(splits)
         train, val, test = splits["train"], splits.get("val", []), splits["test"]
         if not val and (cfg.TEST.FINAL_MODEL == "best_val" or cfg.TEST.SPLIT == "val"):

@@ -10,6 +10,8 @@ from pathlib import Path
 from PIL import Image
 from tqdm import tqdm
 
+from mpafer.datasets.files import problem
+
 MARGIN = 0.1  # of the box's side, added on each side, as public cross-data-set benchmarks do for RAF-DB
 QUALITY = 95  # of the JPEG files written
 
@@ -22,7 +24,7 @@ def crop_faces(photographs: Sequence[str], boxes: Sequence[str], beside: Path) -
     interrupted or a parallel run does no harm; deleting the folder makes the crops anew.
 
     Returns:
-        The paths of the crops, in the order given.
+        The paths of the crops, in the order given (under `collect_problems`, the photograph's where cutting failed).
 
     Raises:
         ValueError: a box that is not four numbers, or encloses nothing of its photograph; the file is named.
@@ -33,14 +35,20 @@ def crop_faces(photographs: Sequence[str], boxes: Sequence[str], beside: Path) -
     folder.mkdir(parents=True, exist_ok=True)
     targets = [folder / f"{Path(path).stem}.jpg" for path in photographs]
     there = set(os.listdir(folder))
-    jobs = [job for job in zip(photographs, boxes, texts, targets, strict=True) if job[-1].name not in there]
-    for photograph, source, text, target in tqdm(jobs, desc=f"faces -> {folder}", disable=not jobs):
-        draft = target.with_name(f".{target.name}.{os.getpid()}")
-        with Image.open(photograph) as image:
-            face = image.convert("RGB").crop(face_box(text, image.size, source))
+    faces = [str(target) for target in targets]
+    jobs = [i for i, target in enumerate(targets) if target.name not in there]
+    for i in tqdm(jobs, desc=f"faces -> {folder}", disable=not jobs):
+        try:
+            with Image.open(photographs[i]) as image:
+                face = image.convert("RGB").crop(face_box(texts[i], image.size, boxes[i]))
+        except (OSError, ValueError) as error:
+            problem(error)
+            faces[i] = photographs[i]
+            continue
+        draft = targets[i].with_name(f".{targets[i].name}.{os.getpid()}")
         face.save(draft, "JPEG", quality=QUALITY, subsampling=0)
-        os.replace(draft, target)
-    return [str(target) for target in targets]
+        os.replace(draft, targets[i])
+    return faces
 
 
 def writable(beside: Path) -> Path:

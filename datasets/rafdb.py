@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mpafer.datasets.base import FERDataset, Splits, register
 from mpafer.datasets.crops import crop_faces
-from mpafer.datasets.files import Item, MissingDataError, locate, read_class_folders
+from mpafer.datasets.files import Item, MissingDataError, locate, problem, read_class_folders
 from mpafer.datasets.labels import CLASSES, RAFDB_IDS
 
 # The first is the real name; the data set's readme has both.
@@ -76,7 +76,11 @@ def read_official(base: Path, source: Path) -> Splits:
                 f"RAF-DB: no aligned images, and no boxes to cut the originals with: expected "
                 f"{base}/Annotation/boundingbox/{stems[0]}_boundingbox.txt and so on"
             )
-        paths = crop_faces(originals, boxes, base / "Image")
+        try:
+            paths = crop_faces(originals, boxes, base / "Image")
+        except (OSError, ValueError) as error:
+            problem(error)
+            paths = originals
     if paths is None:
         raise MissingDataError(
             f"{source} is there, but none of its images: expected "
@@ -99,12 +103,13 @@ def read_list(source: Path) -> dict[str, int]:
         name, _, emotion = line.strip().rpartition(" ")
         stem = Path(name.strip()).stem.removesuffix("_aligned")
         if not emotion.isdecimal() or int(emotion) not in RAFDB_IDS:
-            raise ValueError(f"{where}expected `name label` with a label from 1 to 7, read {line!r}")
-        if not stem.startswith(("train_", "test_")):
-            raise ValueError(f"{where}an image's name starts with train_ or test_, read {line!r}")
-        if stem in rows:
-            raise ValueError(f"{where}{stem} is listed a second time")
-        rows[stem] = CLASSES.index(RAFDB_IDS[int(emotion)])
+            problem(ValueError(f"{where}expected `name label` with a label from 1 to 7, read {line!r}"))
+        elif not stem.startswith(("train_", "test_")):
+            problem(ValueError(f"{where}an image's name starts with train_ or test_, read {line!r}"))
+        elif stem in rows:
+            problem(ValueError(f"{where}{stem} is listed a second time"))
+        else:
+            rows[stem] = CLASSES.index(RAFDB_IDS[int(emotion)])
     if not rows:
         raise ValueError(f"{source} is empty")
     return rows
