@@ -7,4 +7,5 @@ from importlib import import_module
 from pkgutil import iter_modules
 
 for _module in iter_modules(__path__):
-    import_module(f"{__name__}.{_module.name}")
+    if not _module.name.startswith("_"):  # __main__ is the command
+        import_module(f"{__name__}.{_module.name}")

@@ -33,10 +33,11 @@ class FERDataset(DatasetBase):
     published: dict[str, tuple[int, ...] | int] = {}  # noqa: RUF012 - a class's declaration
     tree: str  # the layout to show when nothing is found
     access: str  # where to ask for the data
+    splits: Splits  # all that was found, before any choice of images or classes
 
     def __init__(self, cfg: CfgNode):
         self.options = cfg.DATASET
-        splits = self.find(Path(cfg.DATASET.ROOT).expanduser().absolute())
+        splits = self.splits = self.find(Path(cfg.DATASET.ROOT).expanduser().absolute())
         self.compare_counts(splits)
         self.test_only = "train" not in splits
         if self.test_only and cfg.DATASET.NUM_SHOTS > 0:

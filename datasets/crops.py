@@ -11,6 +11,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from mpafer.datasets.cache import keep_folder, save_image
+from mpafer.datasets.files import problem
 
 MARGIN = 0.1  # of the box's side, added on each side, as public cross-data-set benchmarks do for RAF-DB
 QUALITY = 95  # of the JPEG files written
@@ -40,7 +41,7 @@ def crop_faces(
         names: the crops' names without ending, each once; default: the photographs'.
 
     Returns:
-        The paths of the crops, in the order given.
+        The paths of the crops, in the order given (under `collect_problems`, the photograph's where cutting failed).
 
     Raises:
         ValueError: a box that is not four numbers, or encloses nothing of its photograph; the file is named.
@@ -51,12 +52,18 @@ def crop_faces(
     folder.mkdir(parents=True, exist_ok=True)
     targets = [folder / f"{name}.jpg" for name in names]
     there = set(os.listdir(folder))
-    jobs = [job for job in zip(photographs, sources, boxes, targets, strict=True) if job[-1].name not in there]
-    for photograph, source, text, target in tqdm(jobs, desc=f"faces -> {folder}", disable=not jobs):
-        with Image.open(photograph) as image:
-            face = image.convert("RGB").crop(face_box(text, image.size, source, margin))
-        save_image(face, target, "JPEG", quality=QUALITY, subsampling=0)
-    return [str(target) for target in targets]
+    faces = [str(target) for target in targets]
+    jobs = [i for i, target in enumerate(targets) if target.name not in there]
+    for i in tqdm(jobs, desc=f"faces -> {folder}", disable=not jobs):
+        try:
+            with Image.open(photographs[i]) as image:
+                face = image.convert("RGB").crop(face_box(boxes[i], image.size, sources[i], margin))
+        except (OSError, ValueError) as error:
+            problem(error)
+            faces[i] = photographs[i]
+            continue
+        save_image(face, targets[i], "JPEG", quality=QUALITY, subsampling=0)
+    return faces
 
 
 def face_box(text: str, size: tuple[int, int], source: str, margin: float) -> tuple[int, int, int, int]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,6 +17,30 @@ IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff")
 
 class MissingDataError(FileNotFoundError):
     """The data set, or a part of it, is not on this machine."""
+
+    paths: Sequence[str] = ()  # the files that are missing, where that is known
+
+
+_noted: ContextVar[list[Exception] | None] = ContextVar("noted", default=None)
+
+
+@contextmanager
+def collect_problems() -> Iterator[list[Exception]]:
+    """Within it, `problem` notes errors in this list instead of raising them: the doctor wants all of them."""
+    found: list[Exception] = []
+    token = _noted.set(found)
+    try:
+        yield found
+    finally:
+        _noted.reset(token)
+
+
+def problem(error: Exception) -> None:
+    """Raise it; or, under `collect_problems`, note it and let the caller go on without what it concerns."""
+    noted = _noted.get()
+    if noted is None:
+        raise error
+    noted.append(error)
 
 
 class Item(NamedTuple):
@@ -46,10 +72,13 @@ def locate(folder: Path, patterns: Sequence[str], stems: Sequence[str], source: 
         if len(missing) == len(stems):
             continue
         if missing:
-            first = "\n".join(f"  {place}/{name.format(stem)}" for stem in missing[:5])
-            raise MissingDataError(
+            paths = [f"{place}/{name.format(stem)}" for stem in missing]
+            first = "\n".join(f"  {path}" for path in paths[:5])
+            error = MissingDataError(
                 f"{len(missing)} of the {len(stems)} files for {source} are missing, the first:\n{first}"
             )
+            error.paths = paths
+            problem(error)
         log.info("reading %s/%s", place, name)
         return [f"{place}/{name.format(stem)}" for stem in stems]
     return None

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from mpafer.datasets.files import IMAGES, Item, MissingDataError, Splits
+from mpafer.datasets.files import IMAGES, Item, MissingDataError, Splits, problem
 from mpafer.datasets.labels import canonical
 
 SPLITS = {"train": ("train", "training"), "val": ("val", "valid", "validation"), "test": ("test", "testing")}
@@ -80,5 +80,5 @@ def read_splits(folder: Path, classes: Sequence[str], ids: Mapping[int, str] | N
         for name in classes:
             if name not in named[split].values():
                 missing = place / (numbers[name] if numbered else name)
-                raise MissingDataError(f"no folder {missing} for the images of {name}")
+                problem(MissingDataError(f"no folder {missing} for the images of {name}"))
     return {split: read_class_folders(place, named[split], classes) for split, place in found.items()}

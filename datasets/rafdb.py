@@ -12,7 +12,7 @@ from pathlib import Path
 
 from mpafer.datasets.base import FERDataset, Splits, register
 from mpafer.datasets.crops import crop_faces
-from mpafer.datasets.files import Item, MissingDataError, locate
+from mpafer.datasets.files import Item, MissingDataError, locate, problem
 from mpafer.datasets.folders import read_splits
 from mpafer.datasets.labels import RAFDB_IDS
 
@@ -84,7 +84,12 @@ def read_official(base: Path, ids: Mapping[int, str]) -> Splits | None:
                 f"RAF-DB: no aligned images, and no boxes to cut the originals with: expected "
                 f"{base}/Annotation/boundingbox/{stems[0]}_boundingbox.txt and so on"
             )
-        paths = crop_faces(originals, [Path(box).read_text() for box in boxes], boxes, base / "Image")
+        try:
+            texts = [Path(box).read_text() for box in boxes]
+            paths = crop_faces(originals, texts, boxes, base / "Image")
+        except (OSError, ValueError) as error:
+            problem(error)
+            paths = originals
     if paths is None:
         raise MissingDataError(
             f"{source} is there, but none of its images: expected "
@@ -107,12 +112,14 @@ def read_list(source: Path, ids: Mapping[int, str]) -> dict[str, int]:
         name, _, emotion = line.strip().rpartition(" ")
         stem = Path(name.strip()).stem.removesuffix("_aligned")
         if not emotion.isdecimal() or int(emotion) not in ids:
-            raise ValueError(f"{where}expected `name label` with a label from {min(ids)} to {max(ids)}, read {line!r}")
-        if not stem.startswith(("train_", "test_")):
-            raise ValueError(f"{where}an image's name starts with train_ or test_, read {line!r}")
-        if stem in rows:
-            raise ValueError(f"{where}{stem} is listed a second time")
-        rows[stem] = list(ids).index(int(emotion))
+            span = f"{min(ids)} to {max(ids)}"
+            problem(ValueError(f"{where}expected `name label` with a label from {span}, read {line!r}"))
+        elif not stem.startswith(("train_", "test_")):
+            problem(ValueError(f"{where}an image's name starts with train_ or test_, read {line!r}"))
+        elif stem in rows:
+            problem(ValueError(f"{where}{stem} is listed a second time"))
+        else:
+            rows[stem] = list(ids).index(int(emotion))
     if not rows:
         raise ValueError(f"{source} is empty")
     return rows
