@@ -21,10 +21,11 @@ def plan(name: str, dataset: str, cfg: str, pairs: Sequence[str] = ()) -> dict[s
         FileNotFoundError: no such config.
     """
     ablation = load_ablation(name)
+    ablation.check_options()
     for key in pairs[::2]:
         if key.removeprefix(NODE) in ablation.varied:
             raise ValueError(f"{key} is what the ablation {name} varies: leave it out")
-    config = _config(dataset, cfg, pairs)
+    config = make_config(dataset, cfg, pairs)
     usual = config.TRAINER.MPAFER
     variants = ablation.variants
     if ablation.doubling:
@@ -43,7 +44,7 @@ def doubling(most: int) -> list[int]:
     return [2**power for power in range(most.bit_length()) if 2**power < most] + [most]
 
 
-def _config(dataset: str, cfg: str, pairs: Sequence[str]) -> CfgNode:
+def make_config(dataset: str, cfg: str, pairs: Sequence[str]) -> CfgNode:
     """The config of a run, as train.py puts it together."""
     from mpafer.config import extend_cfg, merge_file, merge_list
     from mpafer.configs import ROOT

@@ -10,6 +10,7 @@ from mpafer.ablation.variants import Ablation, load_ablation
 from mpafer.compare.align import aligned
 from mpafer.compare.runs import Experiment, config_differences, read_experiments
 from mpafer.compare.table import Comparison, Table, add_differences, make_row, provenance
+from mpafer.options import closest
 from mpafer.report import find_files
 
 
@@ -33,7 +34,7 @@ def ablate(name: str, folders: Sequence[str | Path], where: Sequence[str] = ()) 
     first, shots = experiments[0].runs[0], experiments[0].shots
     rows = [make_row(entry, shots, label) for label, entry in zip(labels, experiments, strict=True)]
     for row, entry in zip(rows, experiments, strict=True):
-        row |= {key: _option(entry, key) for key in ablation.varied}
+        row |= _options(ablation, entry)
     reference = dict(zip(labels, experiments, strict=True)).get(ablation.reference)
     warnings = [f"{ablation.name}: no result of '{label}'" for label in _absent(ablation, chosen)]
     warnings += add_differences(rows, experiments, reference, f"'{ablation.reference}'", ablation.name)
@@ -53,11 +54,14 @@ def ablate(name: str, folders: Sequence[str | Path], where: Sequence[str] = ()) 
     )
 
 
-def _option(entry: Experiment, key: str) -> Any:
-    """Its value in the runs; the default where they are older than the option."""
-    from mpafer.trainers.mpafer import MPAFEROptions
+def _node(entry: Experiment) -> dict[str, Any]:
+    return entry.runs[0].record["config"]["TRAINER"]["MPAFER"]
 
-    return entry.runs[0].record["config"]["TRAINER"]["MPAFER"].get(key, MPAFEROptions().node()[key])
+
+def _options(ablation: Ablation, entry: Experiment) -> dict[str, Any]:
+    """The varied options of a run; the reference's where the run is older than the option."""
+    usual = ablation.variants[ablation.reference]
+    return {key: _node(entry).get(key, usual[key]) for key in ablation.varied}
 
 
 def _has(entry: Experiment, where: Sequence[str]) -> bool:
@@ -76,6 +80,12 @@ def _chosen(ablation: Ablation, experiments: Sequence[Experiment], place: str) -
 
     Runs may lie there that differ in more, for example other ablations': the set with the most variants is it.
     """
+    known = {key for entry in experiments for key in _node(entry)}
+    for key in ablation.varied if known else ():
+        if key not in known:
+            raise ValueError(
+                f"the runs have no option {key} that the ablation {ablation.name} varies: {closest(key, known)}"
+            )
     sets: list[list[Experiment]] = []
     for entry in experiments:
         for others in sets:
@@ -86,8 +96,8 @@ def _chosen(ablation: Ablation, experiments: Sequence[Experiment], place: str) -
             sets.append([entry])
     labelled = [named for named in (_labels(ablation, entries) for entries in sets) if named]
     if not labelled:
-        known = ", ".join(sorted(entry.folder.name for entry in experiments)) or "no runs of MPAFER"
-        raise FileNotFoundError(f"no results of ablation {ablation.name} under {place}; there are: {known}")
+        there = ", ".join(sorted(entry.folder.name for entry in experiments)) or "no runs of MPAFER"
+        raise FileNotFoundError(f"no results of ablation {ablation.name} under {place}; there are: {there}")
     most = max(map(len, labelled))
     best = [named for named in labelled if len(named) == most]
     if len(best) > 1:
@@ -116,9 +126,9 @@ def _labels(ablation: Ablation, experiments: Sequence[Experiment]) -> dict[str, 
     """Label -> experiments, of the variants that there are, in the table's order."""
     variants = ablation.variants
     if ablation.doubling:
-        variants = ablation.doubled(sorted({_option(entry, ablation.doubling[1]) for entry in experiments}))
+        variants = ablation.doubled(sorted({_options(ablation, entry)[ablation.doubling[1]] for entry in experiments}))
     named = {
-        label: [entry for entry in experiments if all(_option(entry, key) == value for key, value in options.items())]
+        label: [entry for entry in experiments if _options(ablation, entry) == options]
         for label, options in variants.items()
     }
     return {label: entries for label, entries in named.items() if entries}

@@ -31,6 +31,16 @@ class Ablation:
     def varied(self) -> list[str]:
         return list(self.variants[self.reference])
 
+    def check_options(self) -> None:
+        """Raises ValueError on an option that MPA-FER does not have, or a value it cannot take."""
+        from mpafer.trainers.mpafer import MPAFEROptions  # torch and all: a table does without
+
+        for label, options in self.variants.items():
+            try:
+                MPAFEROptions.of(options)
+            except ValueError as error:
+                raise ValueError(f"ablation {self.name}, variant {label!r}: {error}") from error
+
     def doubled(self, values: list[int]) -> dict[str, dict[str, Any]]:
         """The variants of a doubling at these values."""
         assert self.doubling is not None
@@ -42,7 +52,7 @@ def load_ablation(name: str) -> Ablation:
     """By name, one of `configs/ablations`, or by the path of a YAML of one's own.
 
     Raises:
-        ValueError: an unknown name, key or option (the closest known one is named), or a value it cannot take.
+        ValueError: an unknown name or key (the closest known one is named), or variants without their reference.
     """
     file = Path(name) if name.endswith((".yaml", ".yml")) else FOLDER / f"{name}.yaml"
     if not file.is_file():
@@ -66,7 +76,8 @@ def parse_ablation(name: str, content: Mapping[str, Any]) -> Ablation:
     if reference not in given:
         raise ValueError(f"no variant {reference!r}, the reference: {closest(reference, given)}")
     for label, options in given.items():
-        _check(label, options, given[reference])
+        if unnamed := sorted(options.keys() - given[reference].keys()):
+            raise ValueError(f"variant {label!r} has {', '.join(unnamed)}, the reference does not say what it is there")
     symbols = [(str(symbol), str(option)) for symbol, option in content.get("doubling", {}).items()]
     if symbols and len(given) > 1:
         raise ValueError("of an ablation with 'doubling' the one variant is the reference")
@@ -78,14 +89,3 @@ def parse_ablation(name: str, content: Mapping[str, Any]) -> Ablation:
         doubling=symbols[0] if symbols else None,
         published=content.get("published", {}),
     )
-
-
-def _check(label: str, options: Mapping[str, Any], reference: Mapping[str, Any]) -> None:
-    from mpafer.trainers.mpafer import MPAFEROptions
-
-    try:
-        MPAFEROptions.of(options)
-    except ValueError as error:
-        raise ValueError(f"variant {label!r}: {error}") from error
-    if unnamed := sorted(options.keys() - reference.keys()):
-        raise ValueError(f"variant {label!r} has {', '.join(unnamed)}, the reference does not say what it is there")
