@@ -14,15 +14,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 import yaml
-from models import random_clip
+from models import CLASSES, random_clip
 from runs import REPO, SMALL, environment, make_world
 from safetensors.torch import save_file
 
+import mpafer
 from mpafer.ablation.__main__ import main
 from mpafer.ablation.plan import doubling, make_config, plan
 from mpafer.ablation.table import ablate
 from mpafer.ablation.variants import FOLDER, load_ablation
+from mpafer.clip import Clip
 from mpafer.engine.results import write_results
 from mpafer.trainers.mpafer import MPAFEROptions
 
@@ -59,12 +62,21 @@ def finish_all(runs: Path, name: str, pairs: Sequence[str] = (), seeds: Sequence
 # --- declarations
 
 
+@pytest.fixture(scope="module")
+def tiny() -> Clip:
+    return mpafer.load_clip("tiny")
+
+
 @pytest.mark.parametrize("name", sorted(path.stem for path in FOLDER.glob("*.yaml")))
-def test_every_declaration_has_true_options_and_labels(name: str) -> None:
+def test_every_declaration_has_true_options_and_labels(name: str, tiny: Clip) -> None:
     ablation = load_ablation(name)
     defaults = MPAFEROptions().node()
     for options in ablation.variants.values():
         MPAFEROptions.of(options)
+        lower = {key.lower(): value for key, value in options.items()}
+        model = mpafer.build_model("MPAFER", tiny, CLASSES, **lower, prototypes=torch.ones(7, tiny.embed_dim))
+        losses = model.losses(model(torch.zeros(2, 3, 96, 96)), torch.tensor([0, 1]))
+        assert all(loss.isfinite() for loss in losses.values())
         assert options.keys() == set(ablation.varied) <= defaults.keys()
     assert ablation.variants[ablation.reference].items() <= defaults.items(), "the reference is our default"
     told_apart = [tuple(options.values()) for options in ablation.variants.values()]
@@ -266,6 +278,20 @@ def test_without_the_reference_there_is_a_table_and_a_warning(tmp_path: Path) ->
     assert [row["method"] for row in comparison.tables[0].rows] == ["sparse local"]
     assert comparison.warnings[:2] == [f"alignment: no result of '{name}'" for name in ("global", "global-local")]
     assert "no result of the reference 'global-local'" in comparison.warnings[2]
+
+
+def test_runs_older_than_an_option_have_its_default(tmp_path: Path) -> None:
+    for name, pairs in (("tiny_all", []), ("tiny_all_CSC", ["TRAINER.MPAFER.CSC", "True"])):
+        file = finish(tmp_path, name, pairs, [0]) / "seed1/results.json"
+        record = json.loads(file.read_text())
+        del record["config"]["TRAINER"]["MPAFER"]["TAU"]
+        file.write_text(json.dumps(record))
+    labels = ["default", "a context for each class"]
+    with pytest.raises(ValueError, match="the runs have no option TAU that the ablation open varies"):
+        ablate("open", [tmp_path])
+    finish(tmp_path, "tiny_all_TAU", ["TRAINER.MPAFER.TAU", "1"], [0])
+    found = [row["method"] for row in ablate("open", [tmp_path]).tables[0].rows]
+    assert found == [*labels, "temperature 1"]
 
 
 # --- the script

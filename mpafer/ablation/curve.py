@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mpafer.compare.document import Figure
 from mpafer.compare.figures import blank, save
+from mpafer.compare.statistics import SPLITS
 from mpafer.compare.table import Comparison
 from mpafer.engine.files import atomic_file
 from mpafer.report import METRICS
@@ -33,11 +34,11 @@ def draw_curve(comparison: Comparison, symbol: str, option: str, folder: Path, s
     axes.fill_between(x, low, high, alpha=0.2, linewidth=0)
     axes.plot(x, y, marker="o", markersize=5)
     axes.set_xscale("log", base=2)
-    axes.set_xticks(x, [str(value) for value in x])
+    axes.set_xticks(x, [str(value) for value in x], fontsize=8)
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xlabel(symbol)
     axes.set_ylabel("WAR, %")
-    axes.set_title(comparison.dataset)
+    axes.set_title(f"{comparison.dataset}, {SPLITS[comparison.split]} images")
     axes.grid(alpha=0.3)
     save(canvas, folder / f"{stem}_curve.png")
     return Figure(f"{stem}_curve.png", f"Accuracy (WAR) over {symbol}, mean ± sd over the seeds")

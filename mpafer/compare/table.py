@@ -59,7 +59,7 @@ def compare(experiments: Sequence[Experiment], reference: str = "MPAFER", shots:
         shots: those asked for; a missing one is a warning.
 
     Raises:
-        ValueError: several rows of one table go by the reference's name.
+        ValueError: several rows of one table go by the reference's name, or runs have other test images.
     """
     experiments = aligned(experiments)
     found = sorted({entry.shots for entry in experiments if entry.learns} or {ALL}, key=_order)
