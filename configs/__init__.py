@@ -1,4 +1,4 @@
-"""The shipped YAML files: `datasets/NAME.yaml` and `trainers/METHOD/NAME.yaml`, in CoOp's format."""
+"""The shipped YAML files: `datasets/NAME.yaml`, `trainers/METHOD/NAME.yaml` in CoOp's format; `ablations/NAME.yaml`."""
 
 from pathlib import Path
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Methods side by side on one data set: runs what is missing, then tables, statistics and figures from all results.
 set -euo pipefail
-source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+source "$(dirname "${BASH_SOURCE[0]}")/many.sh"
 
 usage() {
     cat >&2 <<USAGE
@@ -24,38 +24,6 @@ USAGE
     exit 2
 }
 
-# one NUMBER TRAINER SHOTS SEED: a run, its output in its own folder; a failure is noted in $STATE and stops nothing
-one() {
-    local number=$1 trainer=$2 shots=$3 SEEDS=$4 slot begin=$SECONDS dir log name state
-    eval "set -- $OPTIONS"
-    run_folder "$trainer" "$DATASET" "$CFG" "$shots" "$@"
-    dir="$RUN_DIR/seed$SEEDS" log="$RUN_DIR/seed$SEEDS/console.txt"
-    name="[$number/$TOTAL] $trainer $([ "$shots" = -1 ] && echo all || echo "${shots}shots") seed$SEEDS"
-    state=$(run_state "$dir")
-    echo "$name $state"
-    [ -f "$dir/results.json" ] && return
-    mkdir -p "$dir"
-    for ((slot = 0; slot < JOBS; slot++)); do mkdir "$STATE/slot$slot" 2>/dev/null && break; done # the first free one
-    if (
-        [ ${#GPUS} -eq 0 ] || export CUDA_VISIBLE_DEVICES=$(gpu "$slot")
-        run_seeds "$trainer" "$DATASET" "$CFG" "$shots" "$@"
-    ) >>"$log" 2>&1; then
-        echo "$name done in $((SECONDS - begin)) s"
-    else
-        echo "$name FAILED after $((SECONDS - begin)) s"
-        { grep '^error: ' "$log" || grep . "$log"; } | tail -n 1 |
-            sed "s|^|$name: $log: |" >"$STATE/failed$(printf %05d "$number")"
-    fi
-    rmdir "$STATE/slot$slot"
-}
-
-# gpu SLOT: the GPU of a slot, of those in $GPUS
-gpu() {
-    local all
-    IFS=, read -ra all <<<"$GPUS"
-    echo "${all[$1 % ${#all[@]}]}"
-}
-
 # default_methods: every trainer with this config, ours first
 default_methods() {
     local file
@@ -75,43 +43,25 @@ done
 [ ${#numbers[@]} -gt 0 ] || numbers=(16 -1)
 
 case $DATASET in sketchfer*) default=tiny ;; *) default=vit_b16 ;; esac
-CFG=${CFG:-$default} JOBS=${JOBS:-1} METHODS=${METHODS:-} REFERENCE=${REFERENCE:-MPAFER}
-[[ $JOBS =~ ^[1-9][0-9]*$ ]] || fail "JOBS is the number of runs at once, not '$JOBS'"
+CFG=${CFG:-$default} METHODS=${METHODS:-} REFERENCE=${REFERENCE:-MPAFER}
 [ -n "$METHODS" ] || METHODS=$(default_methods | tr '\n' ' ')
 [ -n "${METHODS// /}" ] || fail "no method has a config '$CFG'"
 
-runs=""
 for shots in "${numbers[@]}"; do
+    name=$([ "$shots" = -1 ] && echo all || echo "${shots}shots")
     for method in $METHODS; do
-        run_folder "$method" "$DATASET" "$CFG" "$shots" "$@" # refuses before anything runs
+        run_folder "$method" "$DATASET" "$CFG" "$shots" "$@" # refuses, zero-shot with wrong SHOTS too
         case $method in
-            Zeroshot*) runs+="$method -1 ${SEEDS%% *}"$'\n' ;;
-            *) for seed in $SEEDS; do runs+="$method $shots $seed"$'\n'; done ;;
+            Zeroshot*) queue "$method all" "${SEEDS%% *}" "$method" "$DATASET" "$CFG" -1 "$@" ;;
+            *) for seed in $SEEDS; do queue "$method $name" "$seed" "$method" "$DATASET" "$CFG" "$shots" "$@"; done ;;
         esac
     done
 done
-runs=$(awk 'NF && !seen[$0]++ { print ++number, $0 }' <<<"$runs") # each once
-
-GPUS=${CUDA_VISIBLE_DEVICES-$({ nvidia-smi -L 2>/dev/null || true; } | awk '{ printf "%s%d", (NR > 1 ? "," : ""), NR - 1 }')}
-processors=$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1)
-share=$((processors / JOBS))
-export OMP_NUM_THREADS=${OMP_NUM_THREADS:-$((share > 0 ? share : 1))}
-STATE=$(mktemp -d)
-trap 'rm -rf "$STATE"' EXIT
-TOTAL=$(($(wc -l <<<"$runs"))) OPTIONS=$(printf '%q ' "$@")
-[ $# -gt 0 ] || OPTIONS=""
-export REPO DATA OUT TAG=${TAG:-} PYTHON DATASET CFG JOBS GPUS STATE TOTAL OPTIONS
-export -f fail names slug run_folder run_state run_seeds one gpu
-
-xargs -n 4 -P "$JOBS" bash -c 'one "$@"' one <<<"$runs"
+run_queue
 
 echo
 status=0
 "$PYTHON" -m mpafer.compare "$OUT/$DATASET" --out "$OUT/$DATASET/comparison" --reference "$REFERENCE" \
     --shots "${numbers[@]}" --cfg "$CFG$(slug "$@")${TAG:+_$TAG}" || status=$?
-if compgen -G "$STATE/failed*" >/dev/null; then
-    printf '\nfailed, with the last line of its log; start again to try these once more:\n' >&2
-    cat "$STATE"/failed* >&2
-    status=1
-fi
+tell_failures || status=1
 exit "$status"

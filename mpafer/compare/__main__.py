@@ -6,7 +6,6 @@ Writes comparison.md, .csv, .json, .html and figures into FOLDER. Runs nothing.
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -44,30 +43,14 @@ def write_comparison(
         FileNotFoundError: no results, or none that is asked for.
         ValueError: results that cannot be read or compared; the files are named.
     """
-    from mpafer.compare.document import markdown, sections, terminal
-    from mpafer.compare.export import as_csv, as_json
+    from mpafer.compare.export import write_documents
     from mpafer.compare.figures import draw_figures
-    from mpafer.compare.html import page
     from mpafer.compare.runs import load_experiments
     from mpafer.compare.table import compare
-    from mpafer.engine.files import atomic_file
 
     folder = Path(out)
     comparison = compare(load_experiments(runs, shots, cfgs), reference, shots or ())
-    document = sections(comparison, draw_figures(comparison, folder))
-    texts = {
-        "md": markdown(document),
-        "csv": as_csv(comparison),
-        "json": as_json(comparison),
-        "html": page(document, folder),
-    }
-    for ending, text in texts.items():
-        with atomic_file(folder / f"comparison.{ending}") as file:
-            file.write(text.encode())
-    print(terminal(document))
-    for warning in comparison.warnings:
-        print(f"warning: {warning}", file=sys.stderr)
-    print(f"\nWritten: {folder}/comparison.{{{','.join(texts)}}}, figures in {folder}/figures")
+    write_documents(comparison, draw_figures(comparison, folder), folder, "comparison")
 
 
 if __name__ == "__main__":

@@ -9,16 +9,16 @@ from typing import Any
 from tabulate import tabulate
 
 from mpafer.compare.runs import ALL
-from mpafer.compare.statistics import METHOD
+from mpafer.compare.statistics import SPLITS, explanation
 from mpafer.compare.table import Comparison, Row, Table
 from mpafer.report import METRICS
 
 DRAWN = "These are drawn faces: the numbers, and the order of the methods, say nothing about photographs."
 MEASURES = (
-    "Mean ± sample standard deviation over n seeds, in %. WAR: share of the test images that are right (accuracy). "
-    "UAR: mean recall of the classes. ECE: expected calibration error, 15 bins. "
-    "A method that learns nothing has one result (n = 1), which is shown for every number of shots."
+    "Mean ± sample standard deviation over n seeds, in %. WAR: share of the images that are right (accuracy). "
+    "UAR: mean recall of the classes. ECE: expected calibration error, 15 bins."
 )
+FIXED = " A method that learns nothing has one result (n = 1), which is shown for every number of shots."
 MEMORY = (
     "Peak memory is that of tensors on the GPU (gpu), or the largest resident size of the whole process (process), "
     "from the start, or last resumption, of the run to the end of its evaluation. Times are those of the training "
@@ -59,25 +59,26 @@ class Section:
 
 def sections(comparison: Comparison, figures: Sequence[Figure] = ()) -> list[Section]:
     """The whole document."""
-    head: list[str | Grid | Figure] = [f"{comparison.images:,} test images. {MEASURES}"]
+    tested = f"{comparison.images:,} {SPLITS[comparison.split]} images{' a seed' * (comparison.split == 'val')}."
+    head: list[str | Grid | Figure] = [f"{tested} {MEASURES}{FIXED * (comparison.row == 'method')}"]
     if comparison.dataset.startswith("SketchFER"):
         head.append(DRAWN)
     head += [f"Warning: {text}." for text in comparison.warnings]
-    found = [Section(f"Methods on {comparison.dataset}", 1, head)]
+    found = [Section(comparison.title, 1, head)]
+    differences = explanation(comparison.row, comparison.split)
     for table in comparison.tables:
         title = images_a_class(table.shots).capitalize()
         compared = any(row["difference"] is not None for row in table.rows)
         found += [
-            Section(title, 2, [_results(table, comparison.reference, compared), *([METHOD] * compared)]),
-            Section("Recall of each class, %", 3, [_recalls(table, comparison.classnames)], detail=True),
-            Section("Cost, mean over the seeds", 3, [_costs(table), MEMORY], detail=True),
+            Section(title, 2, [_results(table, comparison, compared), *([differences] * compared)]),
+            Section("Recall of each class, %", 3, [_recalls(table, comparison)], detail=True),
+            Section("Cost, mean over the seeds", 3, [_costs(table, comparison.row), MEMORY], detail=True),
         ]
     if comparison.published:
-        rows = [[method, f"{value:.2f}"] for method, value in comparison.published["rows"].items()]
-        source = f"Source: {comparison.published['source']}."
-        found.append(
-            Section("Published, not measured here", 2, [Grid(["published", "accuracy %"], rows), source], detail=True)
-        )
+        known = comparison.published
+        rows = [[name, value if isinstance(value, str) else f"{value:.2f}"] for name, value in known["rows"].items()]
+        grid, source = Grid(["published", known.get("column", "accuracy %")], rows), f"Source: {known['source']}."
+        found.append(Section("Published, not measured here", 2, [grid, source], detail=True))
     if figures:
         found.append(Section("Figures", 2, list(figures), detail=True))
     found.append(Section("Runs", 2, ["; ".join(comparison.provenance) + "."], detail=True))
@@ -127,14 +128,14 @@ def _number(value: float | None, digits: int = 0) -> str:
     return "-" if value is None else f"{value:,.{digits}f}"
 
 
-def _results(table: Table, reference: str, compared: bool) -> Grid:
-    headers = ["method", "n", *(f"{name} %" for name in METRICS.values())]
+def _results(table: Table, comparison: Comparison, compared: bool) -> Grid:
+    headers = [comparison.row, "n", *(f"{name} %" for name in METRICS.values())]
     body = [
         [row["method"], str(row["n"]), *(plus_minus(row[key], row[f"{key}_sd"]) for key in METRICS)]
         for row in table.rows
     ]
     if compared:
-        headers += [f"ΔWAR to {reference}", "95 % interval", "p", "p_holm"]
+        headers += [f"ΔWAR to {comparison.reference}", "95 % interval", "p", "p_holm"]
         for line, row in zip(body, table.rows, strict=True):
             line += _difference(row)
     return Grid(headers, body)
@@ -147,16 +148,17 @@ def _difference(row: Row) -> list[str]:
     return [f"{row['difference']:+.2f}", interval, f"{row['p']:.4f}", f"{row['p_holm']:.4f}"]
 
 
-def _recalls(table: Table, classnames: list[str]) -> Grid:
+def _recalls(table: Table, comparison: Comparison) -> Grid:
+    classnames = comparison.classnames
     body = [
         [row["method"], *(plus_minus(row["recall"][name], row["recall_sd"][name]) for name in classnames)]
         for row in table.rows
     ]
-    return Grid(["method", *classnames], body)
+    return Grid([comparison.row, *classnames], body)
 
 
-def _costs(table: Table) -> Grid:
-    headers = ["method", "learnable values", "checkpoint bytes", "training s", "images/s", "peak memory MiB"]
+def _costs(table: Table, first: str) -> Grid:
+    headers = [first, "learnable values", "checkpoint bytes", "training s", "images/s", "peak memory MiB"]
     return Grid(headers, [_cost(row) for row in table.rows])
 
 

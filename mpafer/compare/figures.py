@@ -37,10 +37,7 @@ def draw_figures(comparison: Comparison, folder: Path) -> list[Figure]:
             canvas = _confusion(confusion(entry), comparison.classnames, title)
             made.append((f"{FOLDER}/confusion_{safe}.png", f"Confusion matrix, {title}, %", canvas))
     for file, _, canvas in made:
-        data = io.BytesIO()
-        canvas.savefig(data, format="png", dpi=120)
-        with atomic_file(folder / file) as out:
-            out.write(data.getvalue())
+        save(canvas, folder / file)
     return [Figure(file, caption) for file, caption, _ in made]
 
 
@@ -52,7 +49,15 @@ def confusion(entry: Experiment) -> NDArray[Any]:
     return counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
 
 
-def _canvas(width: float, height: float) -> tuple[Canvas, Axes]:
+def save(canvas: Canvas, path: Path) -> None:
+    """As PNG."""
+    data = io.BytesIO()
+    canvas.savefig(data, format="png", dpi=120)
+    with atomic_file(path) as out:
+        out.write(data.getvalue())
+
+
+def blank(width: float, height: float) -> tuple[Canvas, Axes]:
     """Inches; no display and none of pyplot's global state is needed."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure as Canvas
@@ -65,7 +70,7 @@ def _canvas(width: float, height: float) -> tuple[Canvas, Axes]:
 def _accuracy(comparison: Comparison) -> Canvas:
     from matplotlib import colormaps
 
-    canvas, axes = _canvas(8, 5)
+    canvas, axes = blank(8, 5)
     ticks = {table.shots: place for place, table in enumerate(comparison.tables)}
     methods = dict.fromkeys(row["method"] for table in comparison.tables for row in table.rows)
     for number, method in enumerate(methods):
@@ -103,7 +108,7 @@ def _line(axes: Axes, tables: list[Table], method: str, ticks: dict[int, int], s
 
 def _confusion(shares: NDArray[Any], classnames: list[str], title: str) -> Canvas:
     size = 2.6 + 0.55 * len(classnames)
-    canvas, axes = _canvas(size, size)
+    canvas, axes = blank(size, size)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     places = range(len(classnames))
     axes.set_xticks(places, classnames, rotation=45, ha="right")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 ALL = -1  # shots: every training image
-_KEYS = ("trainer", "dataset", "seed", "config", "classnames", "metrics", "predictions", "learnable_values")
+_KEYS = ("trainer", "dataset", "seed", "split", "config", "classnames", "metrics", "predictions", "learnable_values")
 
 
 def shots_name(shots: int) -> str:
@@ -36,6 +36,10 @@ class Run:
     @property
     def seed(self) -> int:
         return self.record["seed"]
+
+    @property
+    def split(self) -> str:
+        return self.record["split"]
 
     @property
     def correct(self) -> NDArray[Any]:
@@ -66,7 +70,7 @@ class Experiment:
 def load_experiments(
     folder: str | Path, shots: Iterable[int] | None = None, cfgs: Iterable[str] | None = None
 ) -> list[Experiment]:
-    """All experiments under a folder, every run's images in the order of the first run's.
+    """All experiments under a folder.
 
     Args:
         folder: searched for results.json, however deep.
@@ -82,16 +86,24 @@ def load_experiments(
     if not kept:
         known = ", ".join(sorted(set(map(_cfg_name, groups))))
         raise FileNotFoundError(f"no results of config {', '.join(cfgs or ())} under {folder}; there are: {known}")
-    runs = {group: [read_run(file) for file in files] for group, files in kept.items()}
-    _refuse_mixture([run for group in runs.values() for run in group])
-    experiments = [_experiment(group, seeds) for group, seeds in runs.items()]
-    found = _once_where_nothing_learns(experiments)
+    found = _once_where_nothing_learns(read_experiments(kept))
     chosen = [entry for entry in found if shots is None or entry.shots in shots or not entry.learns]
     if not chosen:
         known = ", ".join(sorted({shots_name(entry.shots) for entry in found}))
         raise FileNotFoundError(f"no results of these shots under {folder}; there are: {known}")
     _refuse_doubles(chosen)
-    return _aligned(chosen)
+    return chosen
+
+
+def read_experiments(groups: Mapping[Path, Sequence[Path]]) -> list[Experiment]:
+    """Of folders and their result files, from `find_files`; images are in the order of their files.
+
+    Raises:
+        ValueError: a file that is not a result of ours, several data sets, or seeds with different configs.
+    """
+    runs = {group: [read_run(file) for file in files] for group, files in groups.items()}
+    _refuse_mixture([run for group in runs.values() for run in group])
+    return [_experiment(group, seeds) for group, seeds in runs.items()]
 
 
 def read_run(file: Path) -> Run:
@@ -128,25 +140,28 @@ def _cfg_name(group: Path) -> str:
 
 
 def _experiment(group: Path, runs: list[Run]) -> Experiment:
-    from yacs.config import CfgNode
-
-    from mpafer.config import differences
-
     runs.sort(key=lambda run: run.seed)
     first = runs[0]
     for before, run in pairwise(runs):
         if run.seed == before.seed:
             raise ValueError(f"{before.file} and {run.file} are of one seed, {run.seed}: they cannot be one row")
-        theirs, ours = ({**other.record["config"], "SEED": 0} for other in (first, run))
-        differing = differences(CfgNode(theirs), CfgNode(ours))
-        backbones = theirs["MODEL"]["BACKBONE"]["NAME"], ours["MODEL"]["BACKBONE"]["NAME"]
-        if backbones[0] != backbones[1]:
-            differing["MODEL.BACKBONE.NAME"] = backbones
-        if differing:
+        if differing := config_differences(first, run):
             listed = "; ".join(f"{key} {a!r} there, {b!r} here" for key, (a, b) in differing.items())
             raise ValueError(f"seeds of one row differ in their config: {first.file} and {run.file} ({listed})")
     asked = first.record["config"]["DATASET"]["NUM_SHOTS"]
     return Experiment(group, first.record["trainer"], _cfg_name(group), asked if asked > 0 else ALL, tuple(runs))
+
+
+def config_differences(first: Run, other: Run) -> dict[str, tuple[Any, Any]]:
+    """Keys whose values make two runs' results different in kind: all but the seed, and places and processes."""
+    from yacs.config import CfgNode
+
+    from mpafer.config import differences
+
+    theirs, ours = ({**run.record["config"], "SEED": 0} for run in (first, other))
+    differing = differences(CfgNode(theirs), CfgNode(ours))
+    backbones = theirs["MODEL"]["BACKBONE"]["NAME"], ours["MODEL"]["BACKBONE"]["NAME"]
+    return differing if backbones[0] == backbones[1] else differing | {"MODEL.BACKBONE.NAME": backbones}
 
 
 def _once_where_nothing_learns(experiments: Sequence[Experiment]) -> list[Experiment]:
@@ -169,29 +184,3 @@ def _refuse_doubles(experiments: Sequence[Experiment]) -> None:
                 f"{other.folder} and {entry.folder} are both {entry.name}, {shots_name(entry.shots)}: "
                 "name a folder that holds one of them"
             )
-
-
-def _aligned(experiments: Sequence[Experiment]) -> list[Experiment]:
-    """The same experiments with every run's images in the order of the first run's."""
-    first = experiments[0].runs[0]
-    return [
-        Experiment(entry.folder, entry.trainer, entry.cfg, entry.shots, tuple(_align(run, first) for run in entry.runs))
-        for entry in experiments
-    ]
-
-
-def _align(run: Run, first: Run) -> Run:
-    if run.images != first.images:
-        place = {image: index for index, image in enumerate(run.images)}
-        if len(place) < len(run.images) or len(run.images) != len(first.images) or place.keys() != set(first.images):
-            only = len(place.keys() - set(first.images)), len(set(first.images) - place.keys())
-            raise ValueError(
-                f"{first.file} and {run.file} were tested on different images: {only[1]} only there, {only[0]} only "
-                "here; they cannot be compared"
-            )
-        order = [place[image] for image in first.images]
-        run = Run(run.file, run.record, first.images, run.labels[order], run.predicted[order])
-    if (run.labels != first.labels).any():
-        wrong = first.images[int((run.labels != first.labels).argmax())]
-        raise ValueError(f"{first.file} and {run.file} have different labels for {wrong}: they cannot be compared")
-    return run

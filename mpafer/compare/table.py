@@ -9,7 +9,8 @@ from typing import Any
 
 import yaml
 
-from mpafer.compare.runs import ALL, Experiment, Run, shots_name
+from mpafer.compare.align import aligned
+from mpafer.compare.runs import ALL, Experiment, shots_name
 from mpafer.compare.statistics import difference, holm
 from mpafer.report import METRICS, mean_sd
 
@@ -36,14 +37,17 @@ class Table:
 class Comparison:
     """Everything that is written, as tables, files and figures, about one data set."""
 
+    title: str
     dataset: str
     classnames: list[str]
     images: int  # tested
     reference: str
     tables: list[Table]
     provenance: list[str]
-    published: dict[str, Any] | None  # {"source", "rows": method -> accuracy}
+    published: dict[str, Any] | None  # {"source", "rows": method -> accuracy, maybe "column": what else it is}
     warnings: list[str]
+    row: str = "method"  # what stands in the rows
+    split: str = "test"
 
 
 def compare(experiments: Sequence[Experiment], reference: str = "MPAFER", shots: Sequence[int] = ()) -> Comparison:
@@ -55,8 +59,9 @@ def compare(experiments: Sequence[Experiment], reference: str = "MPAFER", shots:
         shots: those asked for; a missing one is a warning.
 
     Raises:
-        ValueError: several rows of one table go by the reference's name.
+        ValueError: several rows of one table go by the reference's name, or runs have other test images.
     """
+    experiments = aligned(experiments)
     found = sorted({entry.shots for entry in experiments if entry.learns} or {ALL}, key=_order)
     warnings = [f"no result of a method that learns: {shots_name(each)}" for each in shots if each not in found]
     several = len({entry.cfg for entry in experiments}) > 1
@@ -64,20 +69,27 @@ def compare(experiments: Sequence[Experiment], reference: str = "MPAFER", shots:
     for number in found:
         chosen = [entry for entry in experiments if entry.shots == number or not entry.learns]
         chosen.sort(key=lambda entry: (reference not in _names(entry), entry.name.lower()))
-        rows = [_row(entry, number, entry.name if several else entry.trainer) for entry in chosen]
-        warnings += _differences(rows, chosen, reference, shots_name(number))
+        rows = [make_row(entry, number, entry.name if several else entry.trainer) for entry in chosen]
+        references = [entry for entry in chosen if reference in _names(entry)]
+        if len(references) > 1:
+            listed = ", ".join(f"'{entry.name}'" for entry in references)
+            raise ValueError(f"several rows are {reference}: {listed}; choose by --reference, or by --cfg")
+        warnings += add_differences(rows, chosen, references[0] if references else None, reference, shots_name(number))
         tables.append(Table(number, rows, chosen))
     first = experiments[0].runs[0]
     dataset, trained_on = first.record["dataset"], first.record["trained_on"]
+    name = dataset if trained_on == dataset else f"{dataset}, trained on {trained_on}"
     return Comparison(
-        dataset=dataset if trained_on == dataset else f"{dataset}, trained on {trained_on}",
+        title=f"Methods on {name}",
+        dataset=name,
         classnames=first.record["classnames"],
         images=len(first.images),
         reference=reference,
         tables=tables,
-        provenance=_provenance([run for entry in experiments for run in entry.runs]),
+        provenance=provenance(experiments),
         published=published(dataset) if trained_on == dataset else None,
         warnings=warnings,
+        split=first.split,
     )
 
 
@@ -101,7 +113,8 @@ def _names(entry: Experiment) -> tuple[str, str]:
     return entry.trainer, entry.name
 
 
-def _row(entry: Experiment, shots: int, method: str) -> Row:
+def make_row(entry: Experiment, shots: int, method: str) -> Row:
+    """The numbers of an experiment, as yet without a difference."""
     records = [run.record for run in entry.runs]
     row: Row = {
         "method": method,
@@ -124,21 +137,20 @@ def _row(entry: Experiment, shots: int, method: str) -> Row:
     return row | dict.fromkeys(DIFFERENCE)
 
 
-def _differences(rows: list[Row], experiments: list[Experiment], reference: str, name: str) -> list[str]:
-    """Fill the rows' differences in; returns warnings."""
-    references = [entry for entry in experiments if reference in _names(entry)]
-    if not references:
-        return [f"{name}: no result of the reference {reference}, hence no differences"]
-    if len(references) > 1:
-        listed = ", ".join(f"'{entry.name}'" for entry in references)
-        raise ValueError(f"several rows are {reference}: {listed}; choose by --reference, or by --cfg")
+def add_differences(
+    rows: list[Row], experiments: list[Experiment], reference: Experiment | None, called: str, name: str
+) -> list[str]:
+    """Fill in the rows' differences to the reference, which goes by ``called``; returns warnings, which begin with
+    the table's ``name``."""
+    if reference is None:
+        return [f"{name}: no result of the reference {called}, hence no differences"]
     warnings, compared = [], []
     for row, entry in zip(rows, experiments, strict=True):
-        if entry is references[0]:
+        if entry is reference:
             continue
-        found = difference(entry, references[0])
+        found = difference(entry, reference)
         if found is None:
-            warnings.append(f"{name}: {row['method']} and {reference} have no seed in common, hence no difference")
+            warnings.append(f"{name}: {row['method']} and {called} have no seed in common, hence no difference")
             continue
         values = found.mean, found.low, found.high, found.p, None, list(found.seeds)
         row.update(zip(DIFFERENCE, values, strict=True))
@@ -148,8 +160,9 @@ def _differences(rows: list[Row], experiments: list[Experiment], reference: str,
     return warnings
 
 
-def _provenance(runs: Sequence[Run]) -> list[str]:
+def provenance(experiments: Sequence[Experiment]) -> list[str]:
     """What the runs ran on: one line each for device, engine, torch and commit."""
+    runs = [run for entry in experiments for run in entry.runs]
 
     def distinct(*keys: str) -> str:
         values = set()

@@ -1,0 +1,74 @@
+"""The runs of an ablation: what each variant's command line has to say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from mpafer.ablation.variants import load_ablation
+
+if TYPE_CHECKING:
+    from yacs.config import CfgNode
+
+NODE = "TRAINER.MPAFER."
+
+
+def plan(name: str, dataset: str, cfg: str, pairs: Sequence[str] = ()) -> dict[str, list[str]]:
+    """Label -> KEY VALUE pairs: the variant's options that are not the config's anyway, then the given pairs.
+
+    Raises:
+        ValueError: an unknown name or option, a pair that the ablation varies, or a k beyond the patches.
+        FileNotFoundError: no such config.
+    """
+    ablation = load_ablation(name)
+    ablation.check_options()
+    for key in pairs[::2]:
+        if key.removeprefix(NODE) in ablation.varied:
+            raise ValueError(f"{key} is what the ablation {name} varies: leave it out")
+    config = make_config(dataset, cfg, pairs)
+    usual = config.TRAINER.MPAFER
+    variants = ablation.variants
+    if ablation.doubling:
+        variants = ablation.doubled(doubling(_patches(config)))
+    elif "TOP_K" in ablation.varied or f"{NODE}TOP_K" in pairs[::2]:
+        _refuse_beyond(variants, usual, _patches(config), config.MODEL.BACKBONE.NAME)
+    return {
+        label: [word for key, value in options.items() if value != usual[key] for word in (NODE + key, str(value))]
+        + list(pairs)
+        for label, options in variants.items()
+    }
+
+
+def doubling(most: int) -> list[int]:
+    """1, 2, 4, ... and ``most``."""
+    return [2**power for power in range(most.bit_length()) if 2**power < most] + [most]
+
+
+def make_config(dataset: str, cfg: str, pairs: Sequence[str]) -> CfgNode:
+    """The config of a run, as train.py puts it together."""
+    from mpafer.config import extend_cfg, merge_file, merge_list
+    from mpafer.configs import ROOT
+    from mpafer.engine.host import get_cfg_default
+
+    config = get_cfg_default()
+    extend_cfg(config)
+    merge_file(config, str(ROOT / "datasets" / f"{dataset}.yaml"))
+    merge_file(config, str(ROOT / "trainers" / "MPAFER" / f"{cfg}.yaml"))
+    merge_list(config, pairs)
+    return config
+
+
+def _patches(config: CfgNode) -> int:
+    from mpafer.clip import load_clip
+
+    return load_clip(config.MODEL.BACKBONE.NAME).visual.patches
+
+
+def _refuse_beyond(variants: dict[str, dict[str, Any]], usual: CfgNode, patches: int, backbone: str) -> None:
+    for label, options in variants.items():
+        whole = dict(usual) | options
+        if whole["ALIGNMENT"] != "global" and not whole["TOP_K"] <= patches:
+            raise ValueError(
+                f"variant {label!r}: TOP_K is {whole['TOP_K']}, but {backbone} has {patches} patches; "
+                f"the closest is {patches}"
+            )
