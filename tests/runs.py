@@ -71,9 +71,7 @@ def prompts(out: Path) -> dict[str, torch.Tensor]:
     return torch.load(path, weights_only=True)["state_dict"]
 
 
-def make_trainer(
-    world: Path, out: Path, method: str, dataset: str = "rafdb", *, seed: int = 1, **options: Any
-) -> Any:
+def make_trainer(world: Path, out: Path, method: str, dataset: str = "rafdb", *, seed: int = 1, **options: Any) -> Any:
     """A method's trainer in this process, on a miniature data set and the tiny CLIP, with its shipped tiny.yaml."""
     from mpafer.config import extend_cfg, merge_file, merge_list
     from mpafer.engine import host
