@@ -95,7 +95,10 @@ def _line(axes: Axes, tables: list[Table], method: str, ticks: dict[int, int], s
     points = [(ticks[row["shots"]], row["accuracy"], row["accuracy_sd"] or 0.0) for row in rows]
     if few:
         x, y, sd = zip(*points[: len(few)], strict=True)
-        axes.plot(x, y, **style)
+        if len(few) == 1:  # a band has no width there
+            axes.errorbar(x, y, yerr=sd, capsize=3, **style)
+        else:
+            axes.plot(x, y, **style)
         low, high = ([a + sign * b for a, b in zip(y, sd, strict=True)] for sign in (-1, 1))
         axes.fill_between(x, low, high, color=style["color"], alpha=0.12, linewidth=0)
     if len(rows) > len(few):
