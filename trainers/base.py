@@ -79,10 +79,8 @@ class PromptTrainer(TrainerX):
 
     def teachers(self) -> dict[str, Any]:
         """What the model takes beside backbone, class names and options, from the start on."""
-        path = self.cfg.DATASET.DESCRIPTIONS
-        return (
-            {"descriptions": load_descriptions(path, self.classnames)} if path and "descriptions" in self.takes else {}
-        )
+        path = self.cfg.DATASET.DESCRIPTIONS if "descriptions" in self.takes else ""
+        return {"descriptions": load_descriptions(path, self.classnames)} if path else {}
 
     def build_model(self) -> None:
         cfg = self.cfg
