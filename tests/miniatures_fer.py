@@ -224,3 +224,15 @@ def make_ck48(root: Path, base: str = "CK+/CK+48") -> Path:
             stem = f"{subject}_{sequence}_{number:08d}"
             grey(root / base / names[emotion or 0] / f"{stem}.png", (48, 48), 10 * seed + number)
     return root / base
+
+
+def make_compound(root: Path, base: str = "RAF-DB/compound", name: str = "{split}_{i}", line: str = "") -> Path:
+    """Two training images and a test image of each of the eleven classes."""
+    rows = []
+    for split, each in (("train", 2), ("test", 1)):
+        for i in range(11 * each):
+            stem = name.format(split=split, i=i)
+            noise(root / base / "Image/aligned" / f"{stem}_aligned.jpg", (16, 16), i)
+            rows.append(f"{stem}.jpg {i % 11 + 1}")
+    write(root / base / "EmoLabel/list_patition_label.txt", "\n".join([*rows, line] if line else rows))
+    return root / base

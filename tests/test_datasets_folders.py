@@ -8,8 +8,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from miniatures import noise, write
-from miniatures_fer import CLASSES, make_folders, tally
+from miniatures import write
+from miniatures_fer import CLASSES, make_compound, make_folders, tally
 
 from mpafer.datasets.fer2013 import FER2013
 from mpafer.datasets.ferfolder import FERFolder
@@ -20,18 +20,6 @@ from mpafer.datasets.rafdb_compound import RAFDBCompound
 NAMES = ["happy", "Angry", "SAD", "fearful", "Disgusted", "suprise", "normal"]
 
 # --- RAF-DB, compound -----------------------------------------------------------------------------
-
-
-def make_compound(root: Path, base: str = "RAF-DB/compound", name: str = "{split}_{i}", line: str = "") -> Path:
-    """Two training images and a test image of each of the eleven classes."""
-    rows = []
-    for split, each in (("train", 2), ("test", 1)):
-        for i in range(11 * each):
-            stem = name.format(split=split, i=i)
-            noise(root / base / "Image/aligned" / f"{stem}_aligned.jpg", (16, 16), i)
-            rows.append(f"{stem}.jpg {i % 11 + 1}")
-    write(root / base / "EmoLabel/list_patition_label.txt", "\n".join([*rows, line] if line else rows))
-    return root / base
 
 
 @pytest.mark.parametrize("base", ["RAF-DB/compound", "rafdb/compound", "compound"])

@@ -105,8 +105,10 @@ def labels(subject: Subject) -> Found:
         wrong = ((path, label) for path, label in items if label not in known)
         yield from (("labels", Case([path], f"{label} in {split}")) for path, label in wrong)
         found, published = Counter(item.label for item in items), subject.published.get(split)
+        if isinstance(published, int) and found.total() != published:
+            yield "counts", Case(detail=f"{split}: {found.total()} images, published {published}")
         for label, name in enumerate(subject.classes):
-            expected = published[label] if published else None
+            expected = published[label] if isinstance(published, Sequence) else None
             if items and not found[label] and expected != 0:
                 yield "empty" if split == "train" else "untested", Case(detail=f"{name} in {split}")
             if expected is not None and found[label] != expected:

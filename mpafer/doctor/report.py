@@ -96,7 +96,7 @@ def _counts(subject: Subject) -> dict[str, dict[str, dict[str, int | None]]]:
         found = Counter(item.label for item in subject.splits.get(split, ()))
         published = subject.published.get(split)
         table[split] = {
-            name: {"found": found[label], "published": published[label] if published else None}
+            name: {"found": found[label], "published": published[label] if isinstance(published, Sequence) else None}
             for label, name in enumerate(subject.classes)
         }
     return table
@@ -110,4 +110,6 @@ def _table(subject: Subject) -> str:
             numbers = [number for row in by_class.values() if (number := row[key]) is not None]
             if numbers:
                 columns[header] = [f"{number:,}" for number in [*numbers, sum(numbers)]]
+            elif isinstance(total := subject.published.get(split), int):
+                columns[header] = [*[""] * len(subject.classes), f"{total:,}"]
     return tabulate(columns, "keys", disable_numparse=True, colalign=["left", *["right"] * (len(columns) - 1)])

@@ -28,7 +28,7 @@ class Subject:
     name: str
     folder: str
     classes: Sequence[str]  # in label order
-    published: Mapping[str, Sequence[int]]  # split -> images per class, where known
+    published: Mapping[str, Sequence[int] | int]  # split -> images per class, or only their total, where known
     splits: Mapping[str, Sequence[Item]]
     problems: Sequence[Exception] = ()  # what the loader went on after
     warnings: Sequence[str] = ()  # what it logged
