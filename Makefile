@@ -9,7 +9,7 @@ INSTALLED := $(CURDIR) $(shell cat setup.py pyproject.toml | cksum)
 
 .PHONY: demo test check bench install
 
-demo: install  ## train MPA-FER on drawn faces, beside zero-shot and text-only prompts
+demo: install  ## train MPA-FER on drawn faces, beside zero-shot and CoOp
 	PYTHON="$(BIN)/python" bash scripts/demo.sh
 
 test: install  ## ARGS="-m slow" and the like go to pytest

@@ -32,8 +32,8 @@ setup(
     install_requires=[
         "filelock",
         "gdown",  # Dassl imports it
-        "joblib",
-        "matplotlib",
+        "joblib>=1.3",  # Parallel(return_as="generator")
+        "matplotlib>=3.7",  # legends outside of the axes
         "numpy",
         "openai-clip",
         "packaging",

@@ -45,7 +45,10 @@ class FERDataset(DatasetBase):
         train, val, test = splits.get("train", splits["test"]), splits.get("val", []), splits["test"]
         if not (val or self.test_only) and (cfg.TEST.FINAL_MODEL == "best_val" or cfg.TEST.SPLIT == "val"):
             train, val = stratified_cut(train, cfg.DATASET.VAL_FRACTION, cfg.SEED)
+        whole = val
         train, val = self.draw_shots(train, val, cfg.DATASET.NUM_SHOTS, cfg.SEED)
+        if cfg.TEST.SPLIT == "val":
+            val = whole  # what is reported is measured on all of it; CoOp's draw is for choosing an epoch
         chosen = choose_classes(self.classes, cfg.DATASET.SUBSAMPLE_CLASSES)
         absent = set(chosen) - {self.classes[item.label] for item in train}
         if absent and not self.test_only:

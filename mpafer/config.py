@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 from yacs.config import CfgNode
 
+from mpafer import configs
 from mpafer.options import closest
 
 
@@ -52,6 +53,16 @@ def merge_file(cfg: CfgNode, path: str) -> None:
     except (yaml.YAMLError, AttributeError) as error:
         raise ValueError(f"{path} is not YAML with keys and values: {error}") from error
     _merge(cfg, path, {key: CfgNode._decode_cfg_value(value) for key, value in _leaves(node)})
+
+
+def dataset_file(name: str) -> str:
+    """The YAML of a data set named as in configs/datasets, by its class, or by a path; "" = there is none."""
+    if name.endswith((".yaml", ".yml")):
+        return name
+    for path in sorted((Path(*configs.__path__) / "datasets").glob("*.yaml")):
+        if name in (path.stem, yaml.safe_load(path.read_text("utf-8"))["DATASET"]["NAME"]):
+            return str(path)
+    return ""
 
 
 def merge_list(cfg: CfgNode, pairs: Sequence[str]) -> None:

@@ -117,7 +117,9 @@ def probabilities(model: FrozenClip, transform: Transform, images: Sequence[str]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m mpafer.predict", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("run", help="output folder of a run")
     parser.add_argument("images", nargs="+")
     parser.add_argument("--backbone", default="", help="CLIP by name or path, where it has moved")

@@ -46,6 +46,8 @@ case $DATASET in sketchfer*) default=tiny ;; *) default=vit_b16 ;; esac
 CFG=${CFG:-$default} METHODS=${METHODS:-} REFERENCE=${REFERENCE:-MPAFER}
 [ -n "$METHODS" ] || METHODS=$(default_methods | tr '\n' ' ')
 [ -n "${METHODS// /}" ] || fail "no method has a config '$CFG'"
+[[ " $* " != *" TEST.SPLIT val "* || $METHODS != *Zeroshot* ]] ||
+    fail "validation images differ by seed, and Zeroshot* runs once: name METHODS without it to compare on TEST.SPLIT val"
 
 for shots in "${numbers[@]}"; do
     name=$([ "$shots" = -1 ] && echo all || echo "${shots}shots")

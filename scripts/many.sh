@@ -30,7 +30,7 @@ run_queue() {
 
 # one NUMBER: a run of the queue; a failure is noted in $STATE.
 one() {
-    local number=$1 begin=$SECONDS slot dir name log state
+    local number=$1 begin=$SECONDS slot dir name log state before said
     eval "set -- $(sed -n "$1p" "$STATE/queue")"
     dir=$1 name="[$number/$TOTAL] $2 seed$3" SEEDS=$3 log="$1/console.txt"
     shift 3
@@ -38,6 +38,7 @@ one() {
     echo "$name $state"
     [ -f "$dir/results.json" ] && return
     mkdir -p "$dir"
+    before=$(cat "$log" 2>/dev/null | wc -l)
     for ((slot = 0; slot < JOBS; slot++)); do mkdir "$STATE/slot$slot" 2>/dev/null && break; done # the first free one
     if (
         [ ${#GPUS} -eq 0 ] || export CUDA_VISIBLE_DEVICES=$(gpu "$slot")
@@ -46,7 +47,8 @@ one() {
         echo "$name done in $((SECONDS - begin)) s"
     else
         echo "$name FAILED after $((SECONDS - begin)) s"
-        { grep '^error: ' "$log" || grep . "$log"; } | tail -n 1 |
+        said=$(tail -n "+$((before + 1))" "$log") # by this attempt
+        { grep '^error: ' <<<"$said" || grep . <<<"$said" || echo "nothing was said"; } | tail -n 1 |
             sed "s|^|$name: $log: |" >"$STATE/failed$(printf %05d "$number")"
     fi
     rmdir "$STATE/slot$slot"

@@ -23,5 +23,6 @@ case $dataset in sketchfer*) default=tiny ;; *) default=vit_b16 ;; esac
 cfg=${3:-$default} shots=${4:--1}
 shift $(($# < 4 ? $# : 4))
 
+case $trainer in Zeroshot*) SEEDS=${SEEDS%% *} ;; esac # nothing learns, all seeds are alike
 run_seeds "$trainer" "$dataset" "$cfg" "$shots" "$@"
 "$PYTHON" -m mpafer.report "$RUN_DIR"

@@ -9,7 +9,7 @@ import pytest
 from yacs.config import CfgNode
 
 import mpafer
-from mpafer.config import differences, merge_file, merge_list
+from mpafer.config import dataset_file, differences, merge_file, merge_list
 from mpafer.options import Options
 from mpafer.trainers import METHODS
 
@@ -114,3 +114,10 @@ def test_keys_that_are_there_are_left_alone(cfg: CfgNode) -> None:
     cfg.DATASET.SUBSAMPLE_CLASSES = "base"
     mpafer.extend_cfg(cfg)
     assert cfg.DATASET.SUBSAMPLE_CLASSES == "base"
+
+
+@pytest.mark.parametrize("name", ["ckplus", "CKPlus"])
+def test_a_data_set_brings_its_yaml_by_either_name(cfg: CfgNode, name: str) -> None:
+    merge_file(cfg, dataset_file(name))
+    assert cfg.DATASET.NAME == "CKPlus" and cfg.DATASET.FACE_BOX == 0.2
+    assert not dataset_file("nothing")

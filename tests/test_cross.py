@@ -237,7 +237,7 @@ def result(folder: Path, seed: int, right: int, *, dataset: str = "CKPlus", **ot
     labels = np.arange(10) % 2
     named = np.where(np.arange(10) < right, labels, 1 - labels)
     source = {
-        "run": "r",
+        "run": f"output/rafdb/MPAFER/vit_b16_all/seed{seed}",
         "dataset": "RAFDB",
         "classnames": ["fear", "anger"],
         "metrics": {"accuracy": 90.0, "uar": 80.0},

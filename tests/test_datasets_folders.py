@@ -166,3 +166,15 @@ def test_a_foreign_folder_called_test_is_in_nobodys_way(cfg, tmp_path):
     (tmp_path / "test/anything").mkdir(parents=True)
     with pytest.raises(MissingDataError, match="FER2013 was not found"):
         FER2013(cfg)
+
+
+def test_validation_images_that_are_reported_on_are_all_of_them(cfg, tmp_path):
+    """CoOp's draw of at most four a class is for choosing an epoch, not for a figure."""
+    make_folders(
+        tmp_path / "own", {"train": ["happy", "sad"], "val": ["happy", "sad"], "test": ["happy", "sad"]}, each=9
+    )
+    cfg.DATASET.FOLDER, cfg.DATASET.NUM_SHOTS = "own", 8
+    assert len(FERFolder(cfg).val) == 8
+    cfg.TEST.SPLIT = "val"
+    data = FERFolder(cfg)
+    assert len(data.val) == 18 and len(data.train_x) == 16

@@ -127,12 +127,16 @@ class PromptTrainer(TrainerX):
     def parse_batch_train(self, batch: dict[str, Any]) -> tuple[Tensor, Tensor]:
         return batch["img"].to(self.device), batch["label"].to(self.device)
 
+    def set_model_mode(self, mode: str = "train", names: Any = None) -> None:
+        super().set_model_mode(mode, names)
+        self.model.train(mode == "train")  # the prompts alone are registered
+
     def train(self) -> None:  # type: ignore[override]
         if self.model.learnable:
             if getattr(self.dm.dataset, "test_only", False):
                 raise ValueError(
                     f"{self.cfg.DATASET.NAME} has no training images here, it is a test set: train on another data set "
-                    "and test on this one with --eval-only --model-dir RUN"
+                    "and test on this one with python -m mpafer.cross RUN --dataset NAME"
                 )
             super().train()
         else:

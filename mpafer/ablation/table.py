@@ -27,8 +27,7 @@ def ablate(name: str, folders: Sequence[str | Path], where: Sequence[str] = ()) 
         ValueError: an unknown ablation or key, or runs of which it is unclear which are meant.
     """
     ablation = load_ablation(name)
-    found = [entry for entry in read_experiments(find_files(folders)) if entry.trainer == "MPAFER"]
-    found = [entry for entry in found if _has(entry, where)]
+    found = read_experiments(find_files(folders), lambda entry: entry.trainer == "MPAFER" and _has(entry, where))
     chosen = _chosen(ablation, found, ", ".join(map(str, folders)))
     labels, experiments = list(chosen), aligned(list(chosen.values()))
     first, shots = experiments[0].runs[0], experiments[0].shots

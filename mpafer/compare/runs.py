@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -95,15 +95,18 @@ def load_experiments(
     return chosen
 
 
-def read_experiments(groups: Mapping[Path, Sequence[Path]]) -> list[Experiment]:
-    """Of folders and their result files, from `find_files`; images are in the order of their files.
+def read_experiments(
+    groups: Mapping[Path, Sequence[Path]], wanted: Callable[[Experiment], bool] = lambda entry: True
+) -> list[Experiment]:
+    """Of folders and their result files, from `find_files`, those ``wanted``; images are in the order of their files.
 
     Raises:
         ValueError: a file that is not a result of ours, several data sets, or seeds with different configs.
     """
-    runs = {group: [read_run(file) for file in files] for group, files in groups.items()}
-    _refuse_mixture([run for group in runs.values() for run in group])
-    return [_experiment(group, seeds) for group, seeds in runs.items()]
+    found = [_experiment(group, [read_run(file) for file in files]) for group, files in groups.items()]
+    found = [entry for entry in found if wanted(entry)]
+    _refuse_mixture([run for entry in found for run in entry.runs])
+    return found
 
 
 def read_run(file: Path) -> Run:
@@ -123,8 +126,8 @@ def read_run(file: Path) -> Run:
 
 
 def _refuse_mixture(runs: Sequence[Run]) -> None:
-    first = runs[0]
     for run in runs:
+        first = runs[0]
         for key, what in (("dataset", "data sets"), ("trained_on", "data sets trained on"), ("classnames", "classes")):
             theirs, ours = first.record[key], run.record[key]
             if theirs != ours:

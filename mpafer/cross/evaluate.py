@@ -13,8 +13,7 @@ from torch import Tensor
 from yacs.config import CfgNode
 
 import mpafer
-from mpafer.config import merge_file, merge_list
-from mpafer.configs import ROOT as CONFIGS
+from mpafer.config import dataset_file, merge_file, merge_list
 from mpafer.cross.classes import CROSS_CLASSES, Matched, match_classes
 from mpafer.engine import host
 from mpafer.engine.builtin.data import build_data_loader
@@ -117,9 +116,8 @@ def target_cfg(saved: SavedRun, dataset: str, root: str, options: Sequence[str])
     mpafer.extend_cfg(fresh)
     cfg.DATASET = fresh.DATASET
     mpafer.extend_cfg(cfg)  # keys that are younger than the run
-    shipped = CONFIGS / "datasets" / f"{dataset}.yaml"
-    if shipped.is_file() or dataset.endswith(".yaml"):
-        merge_file(cfg, str(shipped if shipped.is_file() else dataset))
+    if path := dataset_file(dataset):
+        merge_file(cfg, path)
     else:
         cfg.DATASET.NAME = dataset
     cfg.DATASET.DESCRIPTIONS = saved.cfg.DATASET.get("DESCRIPTIONS", "")  # of the model, not of the data

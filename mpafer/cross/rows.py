@@ -36,7 +36,7 @@ def cross_table(folders: Iterable[str | Path]) -> Table:
     if len(sources) > 1:
         raise ValueError(f"a table is of one data set trained on, these are of {', '.join(sources)}")
     rows = [row(group, records) for group, records in groups.items()]
-    homes = {(each["method"], each["config"]): home for each in rows if (home := each.pop("home"))}
+    homes = {(each["method"], home["config"]): home for each in rows if (home := each.pop("home"))}
     rows += homes.values()
     rows.sort(key=lambda each: (each["tested_on"] != sources[0], each["tested_on"], each["method"], each["config"]))
     known = read_published()["cross"]
@@ -75,6 +75,7 @@ def row(group: Path, records: Sequence[dict[str, Any]]) -> Row:
     found |= _means([record["metrics"] for record in records])
     own = [record["source"]["metrics"] for record in records]
     home = found | {"tested_on": first["trained_on"], "lacking": [], "rule": "", "images": None, "dropped": {}}
+    home["config"] = Path(first["source"]["run"]).parent.name  # without the options of the other test
     return found | {"home": home | _means(own) if all(own) else None}
 
 

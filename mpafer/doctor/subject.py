@@ -14,7 +14,7 @@ from yacs.config import CfgNode
 
 import mpafer
 import mpafer.configs
-from mpafer.config import merge_file, merge_list
+from mpafer.config import dataset_file, merge_file, merge_list
 from mpafer.datasets.files import Item, collect_problems
 from mpafer.engine.host import DATASET_REGISTRY, get_cfg_default
 from mpafer.errors import user_message
@@ -44,13 +44,13 @@ def configure(name: str, root: str, opts: Sequence[str]) -> CfgNode:
     cfg = get_cfg_default()
     mpafer.extend_cfg(cfg)
     mpafer.register()
-    shipped = {path.stem: path for path in Path(*mpafer.configs.__path__, "datasets").glob("*.yaml")}
     classes = DATASET_REGISTRY.registered_names()
-    if name in classes:
+    if path := dataset_file(name):
+        merge_file(cfg, path)
+    elif name in classes:
         cfg.DATASET.NAME = name
-    elif name in shipped or name.endswith((".yaml", ".yml")):
-        merge_file(cfg, str(shipped.get(name, name)))
     else:
+        shipped = (path.stem for path in Path(*mpafer.configs.__path__, "datasets").glob("*.yaml"))
         raise ValueError(f"no data set {name!r}: {closest(name, [*shipped, *classes])}")
     if root:
         cfg.DATASET.ROOT = root

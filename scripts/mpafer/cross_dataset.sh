@@ -31,7 +31,7 @@ fi
 
 source=$1 targets=() train=() test=()
 shift
-while [ $# -gt 0 ] && [[ $1 != *.* && $1 != -- ]]; do # a key has a dot
+while [ $# -gt 0 ] && [[ ! $1 =~ ^[A-Z_]+(\.|$) && $1 != -- ]]; do # keys are in capitals
     [ -f "$REPO/configs/datasets/$1.yaml" ] || fail "unknown data set '$1'; known: $(names "$REPO/configs/datasets")"
     targets+=("$1")
     shift
