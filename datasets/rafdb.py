@@ -15,9 +15,8 @@ from mpafer.datasets.crops import crop_faces
 from mpafer.datasets.files import Item, MissingDataError, locate, problem
 from mpafer.datasets.folders import read_splits
 from mpafer.datasets.labels import RAFDB_IDS
+from mpafer.datasets.rafdb_lists import find_rows
 
-# The first is the real name; the data set's readme has both.
-LISTS = ("list_patition_label.txt", "list_partition_label.txt")
 # The zip files bear their folder's name, so many people unpack them one level deeper. `aligned_224` is the
 # re-alignment of CEPrompt and APViT, boxes without a suffix are CD-FER's.
 ALIGNED = (
@@ -44,7 +43,8 @@ class RAFDB(FERDataset):
     tree = """\
 RAF-DB/ (or RAF/, rafdb/, raf-basic/; or the folder itself)
   basic/ (or its contents right here)
-    EmoLabel/list_patition_label.txt
+    EmoLabel/list_patition_label.txt (or train.txt and test.txt; or CEPrompt's images.txt, image_class_labels.txt,
+      train_test_split.txt)
     Image/aligned/train_00001_aligned.jpg ... test_3068_aligned.jpg
 or, without aligned images, the faces being cut out once along the annotated boxes,
     Image/original/train_00001.jpg ...
@@ -71,10 +71,10 @@ def read_official(base: Path, ids: Mapping[int, str]) -> Splits | None:
         base: what holds EmoLabel/ and Image/; without a list in it there is nothing to read: None.
         ids: the list's ids -> classes, in the order of the labels.
     """
-    source = next((file for name in LISTS if (file := base / "EmoLabel" / name).is_file()), None)
-    if source is None:
+    found = find_rows(base / "EmoLabel", ids)
+    if found is None:
         return None
-    rows = read_list(source, ids)
+    source, rows = found
     stems = list(rows)
     paths = locate(base / "Image", ALIGNED, stems, source)
     if paths is None and (originals := locate(base / "Image", ORIGINAL, stems, source)):
@@ -100,26 +100,3 @@ def read_official(base: Path, ids: Mapping[int, str]) -> Splits | None:
     for stem, path in zip(stems, paths, strict=True):
         splits[stem.split("_")[0]].append(Item(path, rows[stem]))
     return splits
-
-
-def read_list(source: Path, ids: Mapping[int, str]) -> dict[str, int]:
-    """Rows of `train_00001.jpg 5`: stem of the name, which starts with its split -> label, the id's place in `ids`."""
-    rows: dict[str, int] = {}
-    for number, line in enumerate(source.read_text("utf-8-sig").splitlines(), start=1):
-        if not line.strip():
-            continue
-        where = f"{source}, line {number}: "
-        name, _, emotion = line.strip().rpartition(" ")
-        stem = Path(name.strip()).stem.removesuffix("_aligned")
-        if not emotion.isdecimal() or int(emotion) not in ids:
-            span = f"{min(ids)} to {max(ids)}"
-            problem(ValueError(f"{where}expected `name label` with a label from {span}, read {line!r}"))
-        elif not stem.startswith(("train_", "test_")):
-            problem(ValueError(f"{where}an image's name starts with train_ or test_, read {line!r}"))
-        elif stem in rows:
-            problem(ValueError(f"{where}{stem} is listed a second time"))
-        else:
-            rows[stem] = list(ids).index(int(emotion))
-    if not rows:
-        raise ValueError(f"{source} is empty")
-    return rows

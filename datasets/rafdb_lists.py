@@ -1,0 +1,91 @@
+"""RAF-DB's lists: the official one, APViT's train.txt and test.txt, CEPrompt's three files keyed by number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from mpafer.datasets.files import MissingDataError, problem
+
+OFFICIAL = ("list_patition_label.txt", "list_partition_label.txt")  # the first is the real name, the readme has both
+HALVES = ("train.txt", "test.txt")
+KEYED = ("images.txt", "image_class_labels.txt", "train_test_split.txt")
+SPLITS = {"1": "train", "0": "test"}  # of train_test_split.txt
+Line = tuple[str, str]  # where it stands, what it says: `train_00001.jpg 5`
+
+
+def find_rows(folder: Path, ids: Mapping[int, str]) -> tuple[Path, dict[str, int]] | None:
+    """The first list in EmoLabel/, and stem of the name, which starts with its split -> place of the label in `ids`.
+
+    Raises:
+        MissingDataError: a list of several files is not whole.
+        ValueError: a line that is no row; where it stands is named.
+    """
+    if official := next((folder / name for name in OFFICIAL if (folder / name).is_file()), None):
+        return official, parse(official, _lines(official), ids)
+    for names, read in ((HALVES, _halves), (KEYED, _keyed)):
+        files = [folder / name for name in names]
+        there = [file for file in files if file.is_file()]
+        if there and len(there) < len(files):
+            missing = [str(file) for file in files if file not in there]
+            raise MissingDataError(f"{there[0]} is there, but not {' and '.join(missing)}")
+        if there:
+            return files[0], parse(files[0], read(*files), ids)
+    return None
+
+
+def parse(source: Path, lines: Iterable[Line], ids: Mapping[int, str]) -> dict[str, int]:
+    """Lines of name and label -> rows of `find_rows`; each name once."""
+    rows: dict[str, int] = {}
+    for where, line in lines:
+        name, _, emotion = line.rpartition(" ")
+        stem = Path(name.strip()).stem.removesuffix("_aligned")
+        if not emotion.isdecimal() or int(emotion) not in ids:
+            span = f"{min(ids)} to {max(ids)}"
+            problem(ValueError(f"{where}: expected `name label` with a label from {span}, read {line!r}"))
+        elif not stem.startswith(("train_", "test_")):
+            problem(ValueError(f"{where}: an image's name starts with train_ or test_, read {line!r}"))
+        elif stem in rows:
+            problem(ValueError(f"{where}: {stem} is listed a second time"))
+        else:
+            rows[stem] = list(ids).index(int(emotion))
+    if not rows:
+        raise ValueError(f"{source} is empty")
+    return rows
+
+
+def _lines(source: Path) -> list[Line]:
+    numbered = enumerate(source.read_text("utf-8-sig").splitlines(), start=1)
+    return [(f"{source}, line {number}", line.strip()) for number, line in numbered if line.strip()]
+
+
+def _halves(train: Path, test: Path) -> list[Line]:
+    """The same rows in two files."""
+    return _lines(train) + _lines(test)
+
+
+def _keyed(names: Path, labels: Path, splits: Path) -> list[Line]:
+    """`1 train_00001.jpg`, `1 5`, `1 1`: joined by the number and in its order, whatever the order in each file."""
+    by_file = [_by_number(source) for source in (names, labels, splits)]
+    lines = []
+    for number, (where, name) in sorted(by_file[0].items(), key=lambda item: (len(item[0]), item[0])):
+        if any(number not in table for table in by_file[1:]):
+            problem(ValueError(f"{where}: number {number} has no row in {labels.name} or in {splits.name}"))
+            continue
+        (_, label), (said, flag) = by_file[1][number], by_file[2][number]
+        if SPLITS.get(flag) != name.split("_")[0]:
+            problem(ValueError(f"{said}: {flag} (1 = train, 0 = test) does not fit {name}"))
+            continue
+        lines.append((where, f"{name} {label}"))
+    return lines
+
+
+def _by_number(source: Path) -> dict[str, Line]:
+    table: dict[str, Line] = {}
+    for where, line in _lines(source):
+        number, _, value = line.partition(" ")
+        if number in table:
+            problem(ValueError(f"{where}: number {number} stands there a second time"))
+            continue
+        table[number] = where, value.strip()
+    return table
