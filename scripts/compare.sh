@@ -42,8 +42,7 @@ while [[ ${1:-} =~ ^-?[0-9]+$ ]]; do
 done
 [ ${#numbers[@]} -gt 0 ] || numbers=(16 -1)
 
-case $DATASET in sketchfer*) default=tiny ;; *) default=vit_b16 ;; esac
-CFG=${CFG:-$default} METHODS=${METHODS:-} REFERENCE=${REFERENCE:-MPAFER}
+CFG=${CFG:-$(default_cfg "$DATASET")} METHODS=${METHODS:-} REFERENCE=${REFERENCE:-MPAFER}
 [ -n "$METHODS" ] || METHODS=$(default_methods | tr '\n' ' ')
 [ -n "${METHODS// /}" ] || fail "no method has a config '$CFG'"
 [[ " $* " != *" TEST.SPLIT val "* || $METHODS != *Zeroshot* ]] ||
@@ -54,7 +53,7 @@ for shots in "${numbers[@]}"; do
     for method in $METHODS; do
         run_folder "$method" "$DATASET" "$CFG" "$shots" "$@" # refuses, zero-shot with wrong SHOTS too
         case $method in
-            Zeroshot*) queue "$method all" "${SEEDS%% *}" "$method" "$DATASET" "$CFG" -1 "$@" ;;
+            Zeroshot*) queue "$method all" "$(seeds_of "$method")" "$method" "$DATASET" "$CFG" -1 "$@" ;;
             *) for seed in $SEEDS; do queue "$method $name" "$seed" "$method" "$DATASET" "$CFG" "$shots" "$@"; done ;;
         esac
     done

@@ -27,6 +27,16 @@ names() {
     done | tr '\n' ' '
 }
 
+# default_cfg DATASET: the config where none is named; the drawn faces have the tiny CLIP
+default_cfg() {
+    case $1 in sketchfer*) echo tiny ;; *) echo vit_b16 ;; esac
+}
+
+# seeds_of TRAINER: the seeds to run; where nothing learns all are alike, and the first is enough
+seeds_of() {
+    case $1 in Zeroshot*) echo "${SEEDS%% *}" ;; *) echo "$SEEDS" ;; esac
+}
+
 # slug KEY VALUE ...: the options as a part of a folder's name. `TRAINER.<METHOD>.` is dropped; whatever cannot stand in
 # a name, or is too long, is replaced and told apart by a checksum.
 slug() {

@@ -19,10 +19,9 @@ USAGE
 fi
 
 trainer=$1 dataset=$2
-case $dataset in sketchfer*) default=tiny ;; *) default=vit_b16 ;; esac
-cfg=${3:-$default} shots=${4:--1}
+cfg=${3:-$(default_cfg "$dataset")} shots=${4:--1}
 shift $(($# < 4 ? $# : 4))
 
-case $trainer in Zeroshot*) SEEDS=${SEEDS%% *} ;; esac # nothing learns, all seeds are alike
+SEEDS=$(seeds_of "$trainer")
 run_seeds "$trainer" "$dataset" "$cfg" "$shots" "$@"
 "$PYTHON" -m mpafer.report "$RUN_DIR"

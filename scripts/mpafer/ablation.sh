@@ -9,12 +9,12 @@ usage: bash scripts/mpafer/ablation.sh NAME DATASET [CFG] [SHOTS] [KEY VALUE ...
 
   NAME     $(names "$REPO/configs/ablations")
   DATASET  $(names "$REPO/configs/datasets")
-  CFG      $(names "$REPO/configs/trainers/MPAFER")(default vit_b16; tiny for sketchfer and sketchfer8)
+  CFG      $(names "$REPO/configs/trainers/MPAFER")(default vit_b16; tiny for drawn faces)
   SHOTS    training images per class, -1 = all (default)
   KEY VALUE pairs change the config of every variant, for example OPTIM.MAX_EPOCH 20
 
 From the environment:
-  SPLIT  test, or val: evaluate on a validation set cut from training (DATASET.VAL_FRACTION), to choose an option by
+  SPLIT  test, or val: evaluate on validation images, cut from training where there are none, to choose an option by
   JOBS   runs at once (1); each has its own GPU where there are that many, and its share of the processors
   DATA (default ./data), OUT (output), SEEDS ("1 2 3"), TAG, PYTHON
 
@@ -25,8 +25,7 @@ USAGE
 fi
 
 name=$1 dataset=$2
-case $dataset in sketchfer*) default=tiny ;; *) default=vit_b16 ;; esac
-cfg=${3:-$default} shots=${4:--1}
+cfg=${3:-$(default_cfg "$dataset")} shots=${4:--1}
 shift $(($# < 4 ? $# : 4))
 case ${SPLIT:-test} in
     test) ;;

@@ -44,9 +44,8 @@ while [ $# -gt 0 ] && [ "$1" != -- ]; do
 done
 test+=("${@:2}")
 
-case $source in sketchfer*) default=tiny ;; *) default=vit_b16 ;; esac
-cfg=${CFG:-$default}
-case $METHOD in Zeroshot*) SEEDS=${SEEDS%% *} ;; esac
+cfg=${CFG:-$(default_cfg "$source")}
+SEEDS=$(seeds_of "$METHOD")
 
 run_seeds "$METHOD" "$source" "$cfg" "$SHOTS" ${train[@]+"${train[@]}"}
 name=$(basename "$RUN_DIR")$(slug ${test[@]+"${test[@]}"})
