@@ -53,7 +53,7 @@ def setup_cfg(args: argparse.Namespace) -> CfgNode:
     from mpafer.engine.host import get_cfg_default
 
     cfg = get_cfg_default()
-    mpafer.extend_cfg(cfg)
+    mpafer.extend_cfg(cfg, baselines=True)
     for path in (args.dataset_config_file, args.config_file):
         if path:
             merge_file(cfg, path)

@@ -1,12 +1,14 @@
 """MPA-FER: multimodal prompt alignment for facial expression recognition over a frozen CLIP.
 
 In Python: `load_clip` and `build_model`. In a Dassl runner: ``import mpafer`` enters MPAFER and the data sets in
-Dassl's registries, and ``mpafer.extend_cfg(cfg)`` adds their config keys.
+Dassl's registries, and ``mpafer.extend_cfg(cfg)`` adds their config keys; `mpafer.plug` does both for a runner that is
+left as it is. `repair_dassl` and `repair_clip` are for the runner's own methods, where one calls them.
 """
 
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +20,13 @@ if TYPE_CHECKING:
     from mpafer.clip import Clip
     from mpafer.prompting.model import FrozenClip
 
-__all__ = ["build_model", "extend_cfg", "load_clip", "register"]
-_LAZY = {"load_clip": "mpafer.clip", "extend_cfg": "mpafer.config"}  # torch is imported on first use only
+__all__ = ["build_model", "extend_cfg", "load_clip", "register", "repair_clip", "repair_dassl"]
+_LAZY = {  # torch is imported on first use only
+    "load_clip": "mpafer.clip",
+    "extend_cfg": "mpafer.config",
+    "repair_clip": "mpafer.repair",
+    "repair_dassl": "mpafer.repair",
+}
 
 
 def __getattr__(name: str) -> Any:
@@ -80,5 +87,5 @@ def register(*, baselines: bool = False) -> None:
             host.TRAINER_REGISTRY.register(trainer)
 
 
-if host.ENGINE == "dassl":
+if host.ENGINE == "dassl" and "mpafer.plug" not in sys.orig_argv:  # the launcher enters ours after the runner's own
     register()

@@ -10,11 +10,17 @@ import yaml
 from yacs.config import CfgNode
 
 from mpafer import configs
+from mpafer.engine import host
 from mpafer.options import closest
 
 
-def extend_cfg(cfg: CfgNode) -> None:
-    """Add our keys to a Dassl config tree, CoOp's own or the built-in engine's; keys that are there are left alone."""
+def extend_cfg(cfg: CfgNode, *, baselines: bool = host.ENGINE == "builtin") -> None:
+    """Add our keys to a Dassl config tree, CoOp's own or the built-in engine's; keys that are there are left alone.
+
+    Args:
+        cfg: the tree, in place.
+        baselines: add the nodes of the other methods too. In a CoOp checkout those are theirs.
+    """
     from mpafer.trainers import METHODS
 
     _add(cfg.DATASET, SUBSAMPLE_CLASSES="all")  # all, base, new (as CoOp), or names with commas
@@ -27,7 +33,9 @@ def extend_cfg(cfg: CfgNode) -> None:
     _add(cfg.INPUT, RE_P=0.5, RE_SCALE=(0.02, 0.25), RE_RATIO=(0.3, 3.3))  # transform "random_erasing"
     _add(cfg.TRAIN, CLASS_WEIGHTS="none")  # of the cross-entropy, in every method: none, or balanced = N / (C n_c)
     _add(cfg.TEST, CROSS_CLASSES="keep")  # of mpafer.cross: what becomes of classes that the other data set lacks
-    for method in METHODS.values():
+    for name, method in METHODS.items():
+        if name != "MPAFER" and not baselines:
+            continue
         _add(cfg.TRAINER, **{method.node: CfgNode()})
         _add(cfg.TRAINER[method.node], **method.Options().node())  # CoOp and KgCoOp share theirs, as upstream
 

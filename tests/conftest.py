@@ -25,7 +25,7 @@ def cfg(tmp_path: Path):
     from mpafer.engine.host import get_cfg_default
 
     config = get_cfg_default()
-    mpafer.extend_cfg(config)
+    mpafer.extend_cfg(config, baselines=True)
     config.DATASET.ROOT = str(tmp_path)
     config.SEED = 1
     return config

@@ -78,7 +78,7 @@ def make_trainer(world: Path, out: Path, method: str, dataset: str = "rafdb", *,
     from mpafer.trainers import METHODS
 
     cfg = host.get_cfg_default()
-    extend_cfg(cfg)
+    extend_cfg(cfg, baselines=True)
     merge_file(cfg, str(REPO / f"configs/datasets/{dataset}.yaml"))
     merge_file(cfg, str(REPO / "configs/trainers" / method / "tiny.yaml"))
     pairs = SMALL | {"INPUT.SIZE": "(96, 96)"} | {key: str(value) for key, value in options.items()}

@@ -51,7 +51,7 @@ def make_config(dataset: str, cfg: str, pairs: Sequence[str]) -> CfgNode:
     from mpafer.engine.host import get_cfg_default
 
     config = get_cfg_default()
-    extend_cfg(config)
+    extend_cfg(config, baselines=True)
     merge_file(config, str(ROOT / "datasets" / f"{dataset}.yaml"))
     merge_file(config, str(ROOT / "trainers" / "MPAFER" / f"{cfg}.yaml"))
     merge_list(config, pairs)

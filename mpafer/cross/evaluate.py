@@ -113,9 +113,9 @@ def target_cfg(saved: SavedRun, dataset: str, root: str, options: Sequence[str])
         if not key.startswith(FREE):
             raise ValueError(f"{key} is the run's own; here may be set: {', '.join(FREE)}")
     cfg, fresh = saved.cfg.clone(), host.get_cfg_default()
-    mpafer.extend_cfg(fresh)
+    mpafer.extend_cfg(fresh, baselines=True)
     cfg.DATASET = fresh.DATASET
-    mpafer.extend_cfg(cfg)  # keys that are younger than the run
+    mpafer.extend_cfg(cfg, baselines=True)  # keys that are younger than the run
     if path := dataset_file(dataset):
         merge_file(cfg, path)
     else:

@@ -42,7 +42,7 @@ def configure(name: str, root: str, opts: Sequence[str]) -> CfgNode:
         ValueError: no such data set or key.
     """
     cfg = get_cfg_default()
-    mpafer.extend_cfg(cfg)
+    mpafer.extend_cfg(cfg, baselines=True)
     mpafer.register()
     classes = DATASET_REGISTRY.registered_names()
     if path := dataset_file(name):

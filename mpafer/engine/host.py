@@ -33,6 +33,7 @@ if TYPE_CHECKING:  # type checkers see the built-in classes, whose interface is 
     from mpafer.engine.builtin.utils import collect_env_info, set_random_seed, setup_logger
 
 _CHOICES = ("auto", "dassl", "builtin")
+_DASSL_HOME = "https://github.com/KaiyangZhou/Dassl.pytorch"
 
 # name -> (module of Dassl, module of mpafer.engine.builtin)
 _HOMES = {
@@ -76,6 +77,7 @@ __all__ = [
     "build_trainer",
     "build_transform",
     "collect_env_info",
+    "dassl_module",
     "get_cfg_default",
     "set_random_seed",
     "setup_logger",
@@ -85,21 +87,36 @@ __all__ = [
 def _choose(requested: str) -> str:
     if requested not in _CHOICES:
         raise ValueError(f"MPAFER_ENGINE={requested!r}: expected one of {', '.join(_CHOICES)}")
-    spec = importlib.util.find_spec("dassl") if requested != "builtin" else None
-    found = spec is not None and spec.origin is not None  # a bare folder named dassl is not Dassl
+    found = requested != "builtin" and _has_dassl()
     if requested == "dassl" and not found:
         raise ImportError(
             "MPAFER_ENGINE=dassl, but Dassl is not installed here; install it from "
-            "https://github.com/KaiyangZhou/Dassl.pytorch or set MPAFER_ENGINE=builtin"
+            f"{_DASSL_HOME} or set MPAFER_ENGINE=builtin"
         )
     return "dassl" if found else "builtin"
+
+
+def _has_dassl() -> bool:
+    spec = importlib.util.find_spec("dassl")
+    return spec is not None and spec.origin is not None  # a bare folder named dassl is not Dassl
+
+
+def dassl_module(name: str) -> Any:
+    """A module of Dassl's, whichever engine runs, for what is about Dassl itself.
+
+    Raises:
+        ImportError: Dassl is not installed here, or misses something.
+    """
+    if not _has_dassl():
+        raise ImportError(f"Dassl is not installed here; install it from {_DASSL_HOME}")
+    return _import(name)
 
 
 def _import(module: str) -> Any:
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        if ENGINE == "builtin":
+        if not module.startswith("dassl"):
             raise
         raise ImportError(
             f"Dassl is installed but {module} cannot be imported ({error}); install what it misses "
