@@ -1,7 +1,7 @@
 """Run the train.py of a CoOp, MaPLe or PromptSRC checkout, unmodified, with MPAFER and the FER data sets in it.
 
     python -m mpafer.plug path/to/train.py --trainer MPAFER --root data ...
-    python -m mpafer.plug --repair-dassl path/to/train.py --trainer CoOp ...     # the checkout's own method, current torch
+    python -m mpafer.plug --repair-dassl path/to/train.py --trainer CoOp ...     # the checkout's own, on current torch
     python -m mpafer.plug --configs                                              # the folder of our YAML files
 
 All that follows train.py is train.py's. Its own folder is searched for modules first, as without us.
