@@ -44,7 +44,7 @@ setup(
         "scikit-learn",
         "tabulate",
         "tensorboard",
-        "torch>=2.3",  # the first with torch.amp.GradScaler
+        "torch>=2.1",  # the oldest that was tried
         "torchmetrics",
         "torchvision",
         "tqdm",

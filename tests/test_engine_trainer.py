@@ -147,6 +147,7 @@ def test_a_loss_that_is_not_finite_names_step_and_terms(root, tmp_path):
     assert saved_epochs(tmp_path / "linear") == []
 
 
+@pytest.mark.skipif(not hasattr(torch.amp, "GradScaler"), reason="before torch 2.3 loss scaling is for CUDA alone")
 def test_the_loss_scaler_absorbs_overflow(root, tmp_path):
     trainer = engine_toy.build(root, tmp_path)
     trainer.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**127)

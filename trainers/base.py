@@ -20,6 +20,7 @@ from mpafer.datasets.labels import load_descriptions
 from mpafer.engine import distributed
 from mpafer.engine.builtin.optim import build_optimizer
 from mpafer.engine.builtin.trainer import TrainerX
+from mpafer.engine.builtin.utils import grad_scaler
 from mpafer.engine.checkpoint import run_identity
 from mpafer.engine.record import record_run
 from mpafer.engine.schedule import build_lr_scheduler
@@ -104,8 +105,7 @@ class PromptTrainer(TrainerX):
         self.optim = build_optimizer(self.model.prompts, cfg.OPTIM)
         self.sched = build_lr_scheduler(self.optim, cfg.OPTIM)
         self.register_model("prompts", self.model.prompts, self.optim, self.sched)
-        scaled = needs_scaler(self.options.prec, self.device)
-        self.scaler = torch.amp.GradScaler(self.device.type, enabled=scaled)
+        self.scaler = grad_scaler(self.device.type, enabled=needs_scaler(self.options.prec, self.device))
         self.parallel = distributed.wrap(self.model)
 
     def class_prototypes(self, shots: int = -1) -> Tensor:

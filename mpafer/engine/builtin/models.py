@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from mpafer.engine.builtin.utils import grad_scaler
+
 
 class TrainedModels:
     """What is trained, by name; the part of Dassl's TrainerBase below the training loop."""
@@ -19,7 +21,7 @@ class TrainedModels:
         self._optims: dict[str, Any] = {}
         self._scheds: dict[str, Any] = {}
         # disabled it passes everything through; a trainer with mixed precision puts an enabled one here
-        self.scaler = torch.amp.GradScaler(enabled=False)
+        self.scaler = grad_scaler()
 
     def register_model(self, name: str = "model", model: Any = None, optim: Any = None, sched: Any = None) -> None:
         """Bind a module to its optimiser and schedule under the name of its checkpoint folder."""

@@ -56,6 +56,13 @@ class Tee:
         return getattr(self.console, name)
 
 
+def grad_scaler(device_type: str = "cuda", *, enabled: bool = False) -> Any:
+    """torch's loss scaler. torch.amp has it since torch 2.3; the older one is CUDA's alone, and off elsewhere."""
+    if hasattr(torch.amp, "GradScaler"):
+        return torch.amp.GradScaler(device_type, enabled=enabled)
+    return torch.cuda.amp.GradScaler(enabled=enabled and device_type == "cuda")
+
+
 def setup_logger(output: str | None = None) -> None:
     """Copy standard output into ``output``/log.txt (or the .txt or .log file ``output``) from now on.
 
