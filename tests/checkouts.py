@@ -41,7 +41,9 @@ def make_data(root: Path) -> Path:
     make_rafdb(root, train=8, test=4)
     make_affectnet_csv(root)
     make_ferplus(root)
-    make_ckplus(root)
+    make_ckplus(
+        root, sequences=[(f"S00{subject}", f"00{i}", i, (1, 2, 3)) for subject in range(4) for i in range(1, 8)]
+    )
     make_sketchfer(root)
     torch.manual_seed(0)
     clip = Clip(VisionTower(96, 16, 768, 3, 512), TextTower(77, 49408, 512, 3, 512))

@@ -194,10 +194,16 @@ CK_SEQUENCES = (
 )
 
 
-def make_ckplus(root: Path, base: str = "CK+", images: str = "cohn-kanade-images", landmarks: bool = True) -> Path:
+def make_ckplus(
+    root: Path,
+    base: str = "CK+",
+    images: str = "cohn-kanade-images",
+    landmarks: bool = True,
+    sequences: Sequence[tuple[str, str, int | None, tuple[int, ...]]] = CK_SEQUENCES,
+) -> Path:
     """Nine sequences of seven subjects, one of them in colour, with junk beside the frames. Returns the base folder."""
     folder = root / base
-    for seed, (subject, sequence, emotion, numbers) in enumerate(CK_SEQUENCES):
+    for seed, (subject, sequence, emotion, numbers) in enumerate(sequences):
         place = f"{subject}/{sequence}"
         for number in numbers:
             stem = f"{subject}_{sequence}_{number:08d}"
