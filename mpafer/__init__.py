@@ -8,6 +8,7 @@ left as it is. `repair_dassl` and `repair_clip` are for the runner's own methods
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,13 @@ _LAZY = {  # torch is imported on first use only
     "repair_clip": "mpafer.repair",
     "repair_dassl": "mpafer.repair",
 }
+
+
+if importlib.util.find_spec("mpafer.datasets") is None:  # the checkout's folder hides the installed package
+    raise ImportError(
+        f"{__path__[0]} is the source, which works only where it is installed as such: pip install -e ., or start from "
+        "another folder"
+    )
 
 
 def __getattr__(name: str) -> Any:

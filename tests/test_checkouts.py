@@ -215,7 +215,7 @@ def test_dassls_own_parts_agree_with_the_builtin_ones(data):
     def parts(engine: str, seed: int) -> dict:
         environment = os.environ | {"MPAFER_ENGINE": engine, "PYTHONWARNINGS": "ignore"}
         command = [sys.executable, "-c", SAME_PARTS, str(data), str(seed)]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True)
+        done = subprocess.run(command, cwd=data, env=environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout.splitlines()[-1])
 

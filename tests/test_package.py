@@ -57,6 +57,14 @@ def test_wheel_holds_every_file_of_the_package(wheel, repo):
     assert any(name.endswith("descriptions.yaml") for name in expected), "the control: data files were looked for"
 
 
+def test_the_bare_source_says_how_to_install(repo, tmp_path):
+    """As in the checkout's folder after `pip install .`, where it hides what is installed."""
+    shutil.copytree(repo / "mpafer", tmp_path / "mpafer", ignore=shutil.ignore_patterns("__pycache__"))
+    code = "import sys; sys.meta_path[:] = [f for f in sys.meta_path if '__editable__' not in str(f)]; import mpafer"
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert "is the source, which works only where it is installed as such: pip install -e ." in done.stderr
+
+
 def test_wheel_imports_without_the_checkout(wheel, tmp_path):
     wheel.extractall(tmp_path)
     code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); {IMPORTS}; print(mpafer.trainers.__file__)"
