@@ -20,8 +20,8 @@ class FERDataset(DatasetBase):
 
     A subclass sets the attributes below and `read`, which may set `classes` and `published` anew to fit what it
     found. The few-shot draw is CoOp's, with its result for the same seed. A validation set is cut from the training
-    images only if a choice needs one: best_val or SPLIT val. Without a "train" in what was read it is a test set: the
-    host is shown the test images where it asks for training images, and a trainer must not train on them.
+    images only if a choice needs one: best_val or SPLIT val. Without a "train" in what was read it is a test set, and
+    has records that cannot be opened where the host asks for training images.
 
     Raises:
         MissingDataError: nothing readable under DATASET.ROOT, or images missing.
@@ -33,6 +33,7 @@ class FERDataset(DatasetBase):
     published: dict[str, tuple[int, ...] | int] = {}  # noqa: RUF012 - a class's declaration
     tree: str  # the layout to show when nothing is found
     access: str  # where to ask for the data
+    training_elsewhere = ""  # of a test set: how to get training images after all
     splits: Splits  # all that was found, before any choice of images or classes
 
     def __init__(self, cfg: CfgNode):
@@ -42,7 +43,7 @@ class FERDataset(DatasetBase):
         self.test_only = "train" not in splits
         if self.test_only and cfg.DATASET.NUM_SHOTS > 0:
             raise ValueError(f"{self.name} is a test set, DATASET.NUM_SHOTS has no training images to draw from: -1")
-        train, val, test = splits.get("train", splits["test"]), splits.get("val", []), splits["test"]
+        train, val, test = splits.get("train", self.no_training_images()), splits.get("val", []), splits["test"]
         if not (val or self.test_only) and (cfg.TEST.FINAL_MODEL == "best_val" or cfg.TEST.SPLIT == "val"):
             train, val = stratified_cut(train, cfg.DATASET.VAL_FRACTION, cfg.SEED)
         whole = val
@@ -67,6 +68,14 @@ class FERDataset(DatasetBase):
     @property
     def name(self) -> str:
         return type(self).__name__
+
+    def no_training_images(self) -> list[Item]:
+        """Records in a test set's place of training images, as Dassl wants some even to evaluate.
+
+        No method may train on the test images: who opens one of these is told so.
+        """
+        said = f"{self.name} has no training images here, it is a test set{self.training_elsewhere}"
+        return [Item(said, label) for label in range(len(self.classes))]
 
     def read(self, folder: Path) -> Splits | None:
         """The images under an existing folder, or None where its layout is not this data set's."""

@@ -33,6 +33,7 @@ FOLDS = 10
 class CKPlus(FERDataset):
     """Seven classes: without contempt, and neutral from first frames (DATASET.NEUTRAL)."""
 
+    training_elsewhere = ": DATASET.FOLD, 1 to 10, gives nine tenths of it to training"
     folders = ("CK+", "CKPlus", "ckplus", "ck+", "CKPLUS", "CK+48", "")
     tree = """\
 CK+/ (or CKPlus/, ckplus/; or its contents right here)

@@ -14,12 +14,12 @@ from mpafer.engine import host
 from mpafer.options import closest
 
 
-def extend_cfg(cfg: CfgNode, *, baselines: bool = host.ENGINE == "builtin") -> None:
+def extend_cfg(cfg: CfgNode, *, baselines: bool | None = None) -> None:
     """Add our keys to a Dassl config tree, CoOp's own or the built-in engine's; keys that are there are left alone.
 
     Args:
         cfg: the tree, in place.
-        baselines: add the nodes of the other methods too. In a CoOp checkout those are theirs.
+        baselines: add the nodes of the other methods too; by default not on real Dassl, where they are the checkout's.
     """
     from mpafer.trainers import METHODS
 
@@ -34,7 +34,7 @@ def extend_cfg(cfg: CfgNode, *, baselines: bool = host.ENGINE == "builtin") -> N
     _add(cfg.TRAIN, CLASS_WEIGHTS="none")  # of the cross-entropy, in every method: none, or balanced = N / (C n_c)
     _add(cfg.TEST, CROSS_CLASSES="keep")  # of mpafer.cross: what becomes of classes that the other data set lacks
     for name, method in METHODS.items():
-        if name != "MPAFER" and not baselines:
+        if name != "MPAFER" and not (host.ENGINE == "builtin" if baselines is None else baselines):
             continue
         _add(cfg.TRAINER, **{method.node: CfgNode()})
         _add(cfg.TRAINER[method.node], **method.Options().node())  # CoOp and KgCoOp share theirs, as upstream

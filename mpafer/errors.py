@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import dropwhile
+from traceback import walk_tb
 
 # Raised by our own code on purpose; the same types from deep inside a library are bugs and keep their traceback.
 _OURS = (ValueError, RuntimeError, FloatingPointError, ImportError)
@@ -15,19 +17,27 @@ def user_message(error: BaseException) -> str | None:
     if isinstance(error, OSError):  # a file or folder, and its text names which
         in_worker = text.startswith("Caught ")  # of a data loader, whose traceback is part of the text
         return text.splitlines()[-1].partition(": ")[2] if in_worker else text
-    frames = error.__traceback__
-    while frames and frames.tb_next:
-        frames = frames.tb_next
-    raised_here = frames is not None and str(frames.tb_frame.f_globals.get("__name__")).startswith("mpafer.")
-    return text if raised_here and isinstance(error, _OURS) else None
+    return text if _path(error)[-1:] == [True] and isinstance(error, _OURS) else None
+
+
+def _path(error: BaseException) -> list[bool]:
+    """Of each frame from the command to where the error was raised, whether it is our code."""
+    packages = [frame.f_globals.get("__package__") for frame, _ in walk_tb(error.__traceback__)]
+    return [str(package).split(".")[0] == "mpafer" for package in packages]  # also of `python -m`, called __main__
 
 
 @contextmanager
-def clear_errors() -> Iterator[None]:
-    """Around a command: end with one line where the user can mend it, with the traceback where we have to."""
+def clear_errors(*, foreign: bool = False) -> Iterator[None]:
+    """Around a command: end with one line where the user can mend it, with the traceback where we have to.
+
+    Args:
+        foreign: the command runs other people's code, and what fails in theirs alone keeps its traceback.
+    """
     try:
         yield
     except Exception as error:
-        if (message := user_message(error)) is None:
+        started = list(dropwhile(bool, _path(error)))  # what the command ran, from the first frame that is not ours
+        theirs = foreign and started and True not in started
+        if (message := user_message(error)) is None or theirs:
             raise
         raise SystemExit(f"error: {message}") from error

@@ -10,6 +10,7 @@ All that follows train.py is train.py's. Its own folder is searched for modules 
 from __future__ import annotations
 
 import argparse
+import os
 import runpy
 import sys
 from pathlib import Path
@@ -37,10 +38,18 @@ def extend_defaults() -> None:
     """Have Dassl's default config come with our keys, and our names in the registries.
 
     A runner asks for it after all of its imports, so a name that it registers itself stays its own.
+
+    Raises:
+        ImportError: Dassl is not installed here.
+        ValueError: MPAFER_ENGINE says that it is not to be used.
     """
     from mpafer.engine import host
 
-    config = host.dassl_module("dassl.config")
+    config, utils = host.dassl_module("dassl.config"), host.dassl_module("dassl.utils")
+    if host.ENGINE != "dassl":
+        raise ValueError(f"MPAFER_ENGINE={host.ENGINE}, but a checkout's runner runs on Dassl: unset it")
+    if os.environ.get("RANK", "0") != "0":
+        utils.setup_logger = lambda output=None: None  # torchrun: one process writes log.txt
     original = config.get_cfg_default
 
     def get_cfg_default() -> Any:
@@ -63,7 +72,8 @@ def main(args: argparse.Namespace) -> None:
         return
     if not args.runner.is_file():
         raise FileNotFoundError(f"no runner {args.runner}: name the train.py of a CoOp, MaPLe or PromptSRC checkout")
-    sys.path[0] = str(args.runner.resolve().parent)  # in place of the current folder, as for `python train.py`
+    # as for `python train.py`: its folder in place of the current one, which -P leaves out
+    sys.path[: 0 if getattr(sys.flags, "safe_path", False) else 1] = [str(args.runner.resolve().parent)]
     sys.argv = [str(args.runner), *args.arguments]
     repairs = [mpafer.repair_dassl] * args.repair_dassl + [mpafer.repair_clip] * args.repair_clip
     for line in (line for repair in repairs for line in repair()):
@@ -74,5 +84,5 @@ def main(args: argparse.Namespace) -> None:
 
 if __name__ == "__main__":
     arguments = parse_args()
-    with clear_errors():
+    with clear_errors(foreign=True):
         main(arguments)

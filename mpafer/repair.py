@@ -1,12 +1,16 @@
 """Opt-in repairs for a checkout's own trainers: Dassl on current torch, and a `clip` that takes paths.
 
-Neither is ever applied by itself; our trainers need neither. Whatever works already is left alone.
+Neither is ever applied by itself; our trainers need neither.
 """
 
 from __future__ import annotations
 
+import contextlib
 import inspect
+import io
+import pickle
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +26,8 @@ def repair_dassl() -> list[str]:
     - The schedules pass ``verbose`` to torch's, which dropped it: TypeError.
     - They save the schedule that follows the warm-up as an object with an optimiser of its own. A resumed run then
       changes that optimiser's rate, and its own stays where it was. Here the numbers are saved and loaded.
-    - ``load_checkpoint`` asks for torch.load's old default, which could read any object. It is what reads files of
-      unrepaired runs, so the repaired one asks for it by name: such a file can run code, load what you trust.
+    - ``load_checkpoint`` has torch.load's default, which once was to read any object and now refuses those schedules.
+      What it refuses is read the old way: such a file can run code, load what you trust.
 
     Returns:
         What was repaired, one line each; nothing the second time.
@@ -39,11 +43,12 @@ def repair_dassl() -> list[str]:
         done.append("dassl.optim.lr_scheduler: warm-up schedules start, and resume with their rates")
     tools = host.dassl_module("dassl.utils.torchtools")
     broken = tools.load_checkpoint
-    if broken is not _load_checkpoint:
+    if not hasattr(broken, "repaired_by_mpafer"):
         host.dassl_module("dassl.engine")  # its modules took the function by name
+        repaired = _repaired_reading(broken)
         for module in list(sys.modules.values()):
-            if getattr(module, "load_checkpoint", None) is broken:
-                module.load_checkpoint = _load_checkpoint  # type: ignore[attr-defined]
+            if getattr(module, "__dict__", {}).get("load_checkpoint") is broken:
+                vars(module)["load_checkpoint"] = repaired
         done.append("dassl.utils.load_checkpoint: reads Dassl's own files")
     return done
 
@@ -71,11 +76,20 @@ def _repair_schedule(base: Any) -> None:
     base.__init__, base.state_dict, base.load_state_dict = init, state_dict, load_state_dict
 
 
-def _load_checkpoint(fpath: str) -> dict[str, Any]:
-    """As Dassl's, of files that you trust."""
-    if not fpath or not Path(fpath).is_file():
-        raise FileNotFoundError(f"there is no checkpoint {fpath}")
-    return torch.load(fpath, map_location=None if torch.cuda.is_available() else "cpu", weights_only=False)
+def _repaired_reading(load_checkpoint: Callable[[str], Any]) -> Callable[[str], Any]:
+    def load(fpath: str) -> Any:
+        said = io.StringIO()
+        try:
+            with contextlib.redirect_stdout(said):
+                return load_checkpoint(fpath)
+        except pickle.UnpicklingError:
+            return torch.load(fpath, map_location=None if torch.cuda.is_available() else "cpu", weights_only=False)
+        except Exception:
+            print(said.getvalue(), end="")
+            raise
+
+    load.repaired_by_mpafer = True  # type: ignore[attr-defined]
+    return load
 
 
 class _NamesAndPaths(dict[str, str]):
@@ -97,8 +111,16 @@ def repair_clip() -> list[str]:
     if isinstance(clip._MODELS, _NamesAndPaths):
         return []
     download = clip._download
-    clip._MODELS = _NamesAndPaths(clip._MODELS)
-    clip._download = lambda url, *args: url if Path(url).is_file() else download(url, *args)
+
+    def path_or_download(url: str, *args: Any) -> str:
+        try:
+            return url if Path(url).is_file() else download(url, *args)
+        except OSError as error:
+            raise FileNotFoundError(
+                f"{url} cannot be downloaded ({error}): get it elsewhere and give its path as --backbone"
+            ) from error
+
+    clip._MODELS, clip._download = _NamesAndPaths(clip._MODELS), path_or_download
     return [f"{clip.__name__}: MODEL.BACKBONE.NAME may be tiny or the path of a CLIP"]
 
 

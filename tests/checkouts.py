@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from miniatures import make_rafdb, make_sketchfer
 from miniatures_fer import make_affectnet_csv, make_ckplus, make_ferplus
@@ -112,3 +113,16 @@ def steps(log: str) -> list[str]:
 
 def accuracy(log: str) -> float:
     return float(re.findall(r"^\* accuracy: ([\d.]+)%", log, re.MULTILINE)[-1])
+
+
+def own_runner(engine: str, *arguments: str) -> str:
+    """Run our own train.py on an engine; returns what it printed."""
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "MPAFER_ENGINE": engine, "PYTHONWARNINGS": "ignore"}
+    command = [sys.executable, str(REPO / "train.py"), *arguments]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    return done.stdout
+
+
+def scores(out: Path) -> np.ndarray:
+    return np.load(out / "scores.npz")["scores"]

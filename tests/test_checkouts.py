@@ -17,11 +17,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from checkouts import DATASETS, OWN, REPO, accuracy, copy_checkout, forget_last_epoch, make_data, run, steps, words
+from checkouts import (
+    DATASETS,
+    OWN,
+    REPO,
+    accuracy,
+    copy_checkout,
+    forget_last_epoch,
+    make_data,
+    own_runner,
+    run,
+    scores,
+    steps,
+    words,
+)
 
 HOME = os.environ.get("MPAFER_CHECKOUTS", "")
 HAS_DASSL = find_spec("dassl") is not None
-needs_dassl = pytest.mark.skipif(not HAS_DASSL, reason="Dassl is not installed here")
 checkouts = pytest.mark.parametrize("name", OWN)
 datasets = pytest.mark.parametrize("dataset", DATASETS)
 TINY = ("--config-file", str(REPO / "configs/trainers/MPAFER/tiny.yaml"))
@@ -54,10 +66,6 @@ def runs_half() -> bool:
     except RuntimeError:
         return torch.cuda.is_available()
     return True
-
-
-def scores(out: Path) -> np.ndarray:
-    return np.load(out / "scores.npz")["scores"]
 
 
 @checkouts
@@ -110,130 +118,51 @@ def test_the_launcher_runs_the_runner_as_it_is(checkout, data, tmp_path):
     ]
     assert steps(logs[0]) == steps(logs[1])
     np.testing.assert_array_equal(scores(outs[0]), scores(outs[1]))
+    flags = ("--eval-only", "--model-dir", str(outs[1]), "--load-epoch", "2")
+    own_runner("builtin", *words(data, tmp_path / "ours", "MPAFER", "rafdb", *TINY, *flags))
+    np.testing.assert_array_equal(scores(tmp_path / "ours"), scores(outs[1]))
 
 
 @checkouts
 def test_importing_us_changes_nothing_of_theirs(checkout, data, tmp_path):
-    """Their own CoOp on their own EuroSAT, with and without our two lines, without a warm-up: that needs no repair."""
+    """Their own CoOp on their own EuroSAT, as it is, with our two lines, launched; without a warm-up, so unrepaired."""
     from miniatures import noise
 
     for cls in range(4):
         for i in range(10):
             noise(data / "eurosat" / "2750" / f"class{cls}" / f"{i}.jpg", (48, 48), 10 * cls + i)
-    logs = []
-    for folder, runner in ((tmp_path / "with", "train_fer.py"), (tmp_path / "without", "train.py")):
-        arguments = words(data, folder, "CoOp", "eurosat", **{"TRAINER.COOP.PREC": "fp32"})
+    logs = {}
+    for how, seed in (("train.py", 1), ("train_fer.py", 1), ("mpafer.plug", 1), ("other seed", 2)):
+        arguments = words(data, tmp_path / how, "CoOp", "eurosat", **{"TRAINER.COOP.PREC": "fp32"})
+        arguments[arguments.index("--seed") + 1] = str(seed)
+        runner = how if how.endswith(".py") else "train.py"
+        start = "module('mpafer.plug'" if how == "mpafer.plug" else f"path({runner!r}"
         code = (
             "import sys, runpy; from clip import clip; "
             f"clip._MODELS['RN50'] = {str(data / 'wide.pt')!r}; clip._download = lambda url: url; "
-            f"sys.argv = [{runner!r}, *sys.argv[1:]]; runpy.run_path({runner!r}, run_name='__main__')"
+            f"sys.argv = ['', *{[runner] if how == 'mpafer.plug' else []}, *sys.argv[1:]]; "
+            f"runpy.run_{start}, run_name='__main__')"
         )
         environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore", "PYTHONPATH": "."}
         command = [sys.executable, "-c", code, *arguments, "MODEL.BACKBONE.NAME", "RN50"]
         done = subprocess.run(command, cwd=checkout, env=environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
-        logs.append(done.stdout)
-    assert steps(logs[0]) == steps(logs[1]) and len(steps(logs[0])) == 4
-    assert [line for line in logs[0].splitlines() if line.startswith("* ")] == [
-        line for line in logs[1].splitlines() if line.startswith("* ")
-    ]
+        logs[how] = steps(done.stdout) + [line for line in done.stdout.splitlines() if line.startswith("* ")]
+    assert logs["train.py"] == logs["train_fer.py"] == logs["mpafer.plug"] and len(logs["train.py"]) > 8
+    assert logs["other seed"] != logs["train.py"], "the control"
 
 
 @checkouts
 def test_parse_test_res_reads_our_logs(checkout, data, tmp_path):
-    """Of our own runner, as it lies: a folder with a folder for each seed."""
+    """Of our own runner and of its own, as they lie: a folder with a folder for each seed."""
     accuracies = []
     for seed in (1, 2):
         arguments = words(data, tmp_path / "runs" / f"seed{seed}", "MPAFER", "rafdb", *TINY)
         arguments[arguments.index("--seed") + 1] = str(seed)
-        accuracies.append(accuracy(own_runner("builtin", *arguments)))
+        log = own_runner("builtin", *arguments) if seed == 1 else run(checkout, *arguments)
+        accuracies.append(accuracy(log))
     command = [sys.executable, "parse_test_res.py", str(tmp_path / "runs")]
     done = subprocess.run(command, cwd=checkout, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     mean, spread = np.mean(accuracies), np.std(accuracies)
     assert f"* accuracy: {mean:.2f}% +- {spread:.2f}%" in done.stdout
-
-
-def own_runner(engine: str, *arguments: str) -> str:
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "MPAFER_ENGINE": engine, "PYTHONWARNINGS": "ignore"}
-    command = [sys.executable, str(REPO / "train.py"), *arguments]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
-    return done.stdout
-
-
-@needs_dassl
-@pytest.mark.parametrize("method", ["MPAFER", "CoOp", "PromptSRC"])
-@pytest.mark.parametrize("dataset", ["rafdb", "sketchfer"])
-def test_both_engines_give_the_same_numbers(data, dataset, method, tmp_path):
-    """One config and seed: images, order, rates, losses of every step, predictions; and each reads the other's file."""
-    yaml = ("--config-file", str(REPO / "configs/trainers" / method / "tiny.yaml"))
-    logs, found = {}, {}
-    for engine in ("dassl", "builtin"):
-        out = tmp_path / engine
-        logs[engine] = own_runner(engine, *words(data, out, method, dataset, *yaml))
-        found[engine] = json.loads((out / "results.json").read_text())
-        assert found[engine]["engine"]["name"] == engine
-    assert steps(logs["dassl"]) == steps(logs["builtin"]) and len(steps(logs["dassl"])) >= 4
-    a, b = (scores(tmp_path / engine) for engine in found)
-    np.testing.assert_array_equal(a, b)
-    for writer, reader in (("dassl", "builtin"), ("builtin", "dassl")):
-        out = tmp_path / f"{writer} read by {reader}"
-        flags = ("--eval-only", "--model-dir", str(tmp_path / writer), "--load-epoch", "2")
-        own_runner(reader, *words(data, out, method, dataset, *yaml, *flags))
-        np.testing.assert_array_equal(scores(out), a)
-    other = words(data, tmp_path / "other", method, dataset, *yaml)
-    other[other.index("--seed") + 1] = "2"
-    assert steps(own_runner("dassl", *other)) != steps(logs["dassl"]), "the control: another seed"
-
-
-SAME_PARTS = """
-import json, sys
-import mpafer, torch
-from mpafer.engine import host
-from mpafer.engine.schedule import build_lr_scheduler
-from mpafer.config import merge_file, merge_list
-cfg = host.get_cfg_default(); mpafer.extend_cfg(cfg, baselines=True)
-cfg.DATASET.ROOT, cfg.SEED, cfg.VERBOSE = sys.argv[1], int(sys.argv[2]), False
-merge_list(cfg, ["DATASET.NAME", "RAFDB", "DATASET.NUM_SHOTS", "4", "DATALOADER.NUM_WORKERS", "0"])
-mpafer.register(baselines=True)
-data = host.build_dataset(cfg)
-cfg.OPTIM.WARMUP_EPOCH, cfg.OPTIM.MAX_EPOCH, cfg.OPTIM.LR = 2, 12, 0.032
-if host.ENGINE == "dassl":
-    mpafer.repair_dassl()
-    build_lr_scheduler = host.dassl_module("dassl.optim").build_lr_scheduler
-rates = []
-for cfg.OPTIM.WARMUP_TYPE in ("constant", "linear"):
-    for cfg.OPTIM.LR_SCHEDULER in ("cosine", "single_step"):
-        cfg.OPTIM.STEPSIZE = (5,)
-        optim = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=cfg.OPTIM.LR)
-        sched = build_lr_scheduler(optim, cfg.OPTIM)
-        for _ in range(12):
-            rates.append(optim.param_groups[0]["lr"]); optim.step(); sched.step()
-judge = host.build_evaluator(cfg, lab2cname=data.lab2cname)
-torch.manual_seed(0)
-scores, labels = torch.randn(200, 7), torch.arange(200) % 7
-judge.process(scores, labels)
-figures = judge.evaluate()
-print("\\n" + json.dumps({"base": type(data).__mro__[2].__module__, "images": [item.impath for item in data.train_x],
-    "rates": rates, "figures": {name: figures[name] for name in ("accuracy", "error_rate", "macro_f1")}}))
-"""
-
-
-@needs_dassl
-def test_dassls_own_parts_agree_with_the_builtin_ones(data):
-    """Its few-shot draw, its (repaired) schedules and its evaluator: what our trainer does not replace or mirrors."""
-
-    def parts(engine: str, seed: int) -> dict:
-        environment = os.environ | {"MPAFER_ENGINE": engine, "PYTHONWARNINGS": "ignore"}
-        command = [sys.executable, "-c", SAME_PARTS, str(data), str(seed)]
-        done = subprocess.run(command, cwd=data, env=environment, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout.splitlines()[-1])
-
-    theirs, ours = parts("dassl", 3), parts("builtin", 3)
-    assert theirs["base"].startswith("dassl.") and ours["base"].startswith("mpafer.")
-    assert theirs["images"] == ours["images"] and len(ours["images"]) == 28
-    assert theirs["images"] != parts("builtin", 4)["images"], "the control"
-    np.testing.assert_allclose(theirs["rates"], ours["rates"], rtol=1e-12)
-    assert theirs["figures"] == pytest.approx(ours["figures"], abs=1e-12)

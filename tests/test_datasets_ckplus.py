@@ -42,6 +42,8 @@ def test_first_and_last_frames(cfg, tmp_path, base, images):
     make_ckplus(tmp_path, base, images)
     data = CKPlus(cfg)
     assert data.classnames == list(CLASSES[:7]) and data.test_only and not data.val
+    assert not {item.impath for item in data.train_x} & {item.impath for item in data.test}
+    assert "it is a test set: DATASET.FOLD, 1 to 10" in data.train_x[0].impath
     assert tally(data.test) == PEAKS | {"neutral": 5}, "six sequences of ours, one of a single frame"
     found = {name: datum.classname for name, datum in zip(names(data.test), data.test, strict=True)}
     for subject, sequence, emotion, numbers in LABELLED:

@@ -182,7 +182,7 @@ def test_host_errors_name_the_cure(monkeypatch, dassl):
 
 def test_the_builtin_has_every_name_of_the_seam(monkeypatch):
     chosen = load_host(monkeypatch, "builtin")
-    assert set(chosen.__all__) == {"ENGINE", "ENGINE_VERSION", *chosen._HOMES}
+    assert set(chosen.__all__) == {"ENGINE", "ENGINE_VERSION", "dassl_module", *chosen._HOMES}
     for name in chosen.__all__:
         assert getattr(chosen, name) is not None
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from miniatures_fer import make_ckplus
 from runs import METHOD, REPO, SMALL, make_world, run, scores
 from standin import make_checkout, make_dassl
 
@@ -21,11 +22,11 @@ def world(tmp_path_factory) -> Path:
     return world
 
 
-def python(world: Path, *command: str | Path, cwd: Path | None = None, ok: bool = True) -> str:
+def python(world: Path, *command: str | Path, cwd: Path | None = None, ok: bool = True, **variables: str) -> str:
     """Run a Python of this environment where the stand-in is installed; returns stdout, or stderr of a failure."""
     environment = os.environ | {
         "PYTHONPATH": str(world / "installed"), "MPAFER_CACHE": str(world / "cache"), "OMP_NUM_THREADS": "1",
-        "MPAFER_ENGINE": "auto",
+        "MPAFER_ENGINE": "auto", **variables,
     }  # fmt: skip
     command = (sys.executable, *map(str, command))
     done = subprocess.run(command, env=environment, cwd=cwd or world, capture_output=True, text=True)
@@ -95,11 +96,24 @@ def test_launcher_messages(world, tmp_path):
     wrong = [*arguments(world, tmp_path / "run"), "TRAINER.MPAFER.TOP_K", "1000"]
     message = python(world, "-m", "mpafer.plug", runner, *wrong, ok=False)
     assert message.strip().splitlines()[-1].startswith("error: TOP_K is 1000")
-    environment = os.environ | {"MPAFER_ENGINE": "builtin"}
-    command = [sys.executable, "-m", "mpafer.plug", str(runner)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    if "Dassl is not installed" not in done.stderr:  # an environment with Dassl: its own import answers
-        assert "--trainer" in done.stdout + done.stderr or done.returncode
+    message = python(world, "-m", "mpafer.plug", runner, ok=False, MPAFER_ENGINE="builtin")
+    assert message.strip() == "error: MPAFER_ENGINE=builtin, but a checkout's runner runs on Dassl: unset it"
+    (tmp_path / "checkout/trainers/theirs.py").write_text("open('/no/such/file of theirs')")
+    message = python(world, "-m", "mpafer.plug", runner, *arguments(world, tmp_path / "run"), ok=False)
+    assert "Traceback" in message and "/no/such/file of theirs" in message, "what is theirs keeps its traceback"
+
+
+def test_a_test_set_trains_nobody(world, tmp_path):
+    """A method of the checkout that asks for training images of CK+ gets the reason, not the test images."""
+    make_ckplus(world / "data")
+    code = (
+        "import sys, mpafer; from mpafer.engine import host; from mpafer.engine.builtin.data import read_image;"
+        "cfg = host.get_cfg_default(); mpafer.extend_cfg(cfg);"
+        "cfg.DATASET.ROOT, cfg.DATASET.NAME = sys.argv[1], 'CKPlus';"
+        "read_image(host.build_dataset(cfg).train_x[0].impath)"
+    )
+    message = python(world, "-c", code, world / "data", ok=False)
+    assert "CKPlus has no training images here, it is a test set: DATASET.FOLD, 1 to 10" in message
 
 
 # --- repairs
@@ -174,7 +188,7 @@ print("loaded")
     assert log[0] == ("UnpicklingError" if safe else "read")
     code = "import mpafer; mpafer.repair_dassl(); import dassl.utils as u; u.load_checkpoint('x')"
     missing = python(world, "-c", code, ok=False)
-    assert "there is no checkpoint x" in missing
+    assert "FileNotFoundError" in missing, "what is no fault of torch's default stays as it was"
 
 
 def test_repair_clip_lets_the_checkouts_clip_take_paths(world, tmp_path):

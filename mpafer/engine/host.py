@@ -120,15 +120,15 @@ def _import(module: str) -> Any:
             raise
         raise ImportError(
             f"Dassl is installed but {module} cannot be imported ({error}); install what it misses "
-            "or set MPAFER_ENGINE=builtin"
+            "(or, for our own runner, set MPAFER_ENGINE=builtin)"
         ) from error
 
 
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    dassl_module, builtin_module = _HOMES[name]
-    module = dassl_module if ENGINE == "dassl" else f"mpafer.engine.builtin.{builtin_module}"
+    theirs, ours = _HOMES[name]
+    module = theirs if ENGINE == "dassl" else f"mpafer.engine.builtin.{ours}"
     value = getattr(_import(module), name)
     globals()[name] = value
     return value
