@@ -59,7 +59,7 @@ def test_towers_equal_openai(pair: tuple[torch.nn.Module, Clip]) -> None:
 def test_parity_fails_on_other_weights(pair: tuple[torch.nn.Module, Clip], tower: str) -> None:
     """Control: a slightly other bias in the last layer of either tower must be seen."""
     ours = copy.deepcopy(pair[1])
-    bias = getattr(ours, tower).transformer.resblocks[-1].mlp[2].bias
+    bias = getattr(ours, tower).transformer.resblocks[-1].mlp.c_proj.bias
     bias += 1e-3 * torch.randn_like(bias)
     with pytest.raises(AssertionError):
         assert_equal_outputs(pair[0], ours)

@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
+from mpafer.clip.layers import Attention
 from mpafer.clip.tokens import eot_positions, tokenize
-from mpafer.clip.towers import Attention, TextTower, VisionTower
+from mpafer.clip.towers import TextTower, VisionTower
 
 logger = logging.getLogger(__name__)
 
@@ -130,7 +131,7 @@ class Clip(nn.Module):
     @torch.no_grad()
     def encode_image(self, images: Tensor) -> Tensor:
         """[B, 3, H, H] -> global features [B, D], as ``clip.encode_image``."""
-        return self.visual(images)[0]
+        return self.visual(images, patches=False)[0]
 
     @torch.no_grad()
     def encode_text(self, tokens: Tensor) -> Tensor:
