@@ -111,6 +111,23 @@ class Clip(nn.Module):
         clip.text.text_projection.data = clip.text.text_projection.to(dtype)
         return clip
 
+    def checkpoint_activations(self, on: bool = True) -> None:
+        """Keep each block's input only and compute the block again in the backward: same numbers, less memory."""
+        self.visual.transformer.recompute = self.text.transformer.recompute = on
+
+    def compile_blocks(self) -> bool:
+        """``torch.compile`` every block of both towers; without a working compiler a warning, and False."""
+        try:
+            torch.compile(torch.sigmoid)(torch.zeros(2, device=self.device))  # it fails at the first call, if it does
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}".splitlines()[0]
+            logger.warning("torch.compile does not work here, the towers run as they are: %s", reason)
+            return False
+        for tower in (self.visual, self.text):
+            for block in tower.transformer.resblocks:
+                block.compile()
+        return True
+
     def tokenize(self, texts: Sequence[str]) -> Tensor:
         """Texts -> token ids [C, 77] on the model's device.
 

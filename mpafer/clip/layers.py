@@ -48,23 +48,28 @@ class _Attend(torch.autograd.Function):
     """Attention with matrix products for a backward: torch's own takes three times as long for bfloat16 on a CPU."""
 
     @staticmethod
-    def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, causal: bool) -> Tensor:
         ctx.save_for_backward(query, key, value)
-        return F.scaled_dot_product_attention(query, key, value)
+        ctx.causal = causal
+        return F.scaled_dot_product_attention(query, key, value, is_causal=causal)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, ...]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        query, key, value = ctx.saved_tensors
         with torch.enable_grad():
-            query, key, value = inputs = [tensor.detach().requires_grad_() for tensor in ctx.saved_tensors]
-            out = (query.shape[-1] ** -0.5 * query @ key.mT).softmax(dim=-1) @ value
-        return torch.autograd.grad(out, inputs, grad)
+            query, key = inputs = query.detach().requires_grad_(), key.detach().requires_grad_()
+            scores = query.shape[-1] ** -0.5 * query @ key.mT
+            if ctx.causal:
+                scores = scores + torch.full_like(scores[0, 0], -torch.inf).triu(1)
+            weights = scores.softmax(dim=-1)
+        return *torch.autograd.grad(weights, inputs, grad @ value.mT), weights.mT.detach() @ grad, None
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, causal: bool = False) -> Tensor:
     """Softmax attention: [B, heads, L, W / heads] and twice [B, heads, L + P, W / heads] -> as the first."""
-    if query.dtype == torch.bfloat16 and query.device.type == "cpu" and not causal:
-        return _Attend.apply(query, key, value)
+    if query.dtype == torch.bfloat16 and query.device.type == "cpu":
+        return _Attend.apply(query, key, value, causal)
     return F.scaled_dot_product_attention(query, key, value, is_causal=causal)
 
 
