@@ -5,11 +5,13 @@ Its packages are called ``clip``, ``trainers`` and ``datasets``; they are in sys
 
 from __future__ import annotations
 
+import contextlib
+import io
 import sys
 import tempfile
 import types
+import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
@@ -38,7 +40,8 @@ def maple_step(upstream: Path, state: dict[str, Tensor], classes: list[str], bat
         batch: ``img`` [B, 3, H, H] and ``label`` [B].
     """
     side = batch["img"].shape[-1]
-    with _checkouts(upstream), tempfile.TemporaryDirectory() as folder, _float32():
+    quiet = contextlib.redirect_stdout(io.StringIO())
+    with _checkouts(upstream), tempfile.TemporaryDirectory() as folder, _float32(), quiet:
         from clip import clip
         from dassl.config import get_cfg_default
         from dassl.engine import TRAINER_REGISTRY
@@ -59,7 +62,9 @@ def maple_step(upstream: Path, state: dict[str, Tensor], classes: list[str], bat
             num_classes=len(classes),
             lab2cname=dict(enumerate(classes)),
         )
-        trainer = cls(cfg)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what it takes for a JIT archive is a plain state dict
+            trainer = cls(cfg)
     trainer.set_model_mode("train")
     trainer.batch_idx, trainer.num_batches = 0, 2  # never an epoch's last batch
 
@@ -70,7 +75,7 @@ def maple_step(upstream: Path, state: dict[str, Tensor], classes: list[str], bat
     return step
 
 
-@contextmanager
+@contextlib.contextmanager
 def _checkouts(upstream: Path) -> Iterator[None]:
     """Their names in sys.modules and sys.path; ours are back afterwards."""
     ours = {name: module for name, module in sys.modules.items() if name.split(".")[0] in _THEIRS}
@@ -99,7 +104,7 @@ def _checkouts(upstream: Path) -> Iterator[None]:
         sys.modules.update(ours)
 
 
-@contextmanager
+@contextlib.contextmanager
 def _float32() -> Iterator[None]:
     """``half`` does nothing: upstream rounds some tensors to float16 even under PREC fp32, and then fails."""
     owners: tuple[Any, ...] = (Tensor, nn.Module)

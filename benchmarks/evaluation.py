@@ -1,0 +1,75 @@
+"""Evaluation against OpenAI's ``clip.encode_image`` in float32, and what bfloat16 changes in the predictions."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from common import FACES, Row, Settings, batch_of, in_turns, openai_model, rate_row
+from PIL import Image
+
+import mpafer
+from mpafer.clip import Clip, load_clip
+from mpafer.clip.backbone import PIXEL_MEAN, PIXEL_STD
+from mpafer.sketch.generate import class_list, draw_image
+
+TARGETS: dict[str, dict[str, Any]] = {"fp32": {"least": 0.97}, "bf16": {"least": 1.7}}
+
+
+@torch.no_grad()
+def measure(settings: Settings) -> list[Row]:
+    """Our encoder, and MPA-FER's logits with their text side, against ``clip.encode_image``."""
+    theirs = openai_model(settings.size).to(settings.device)
+    backbone = Clip.from_state_dict(theirs.state_dict()).to(settings.device)
+    images = batch_of(settings.size, settings.batch, settings.device)["img"]
+    calls: dict[str, Callable[[], object]] = {"theirs": lambda: theirs.encode_image(images)}
+    for precision in TARGETS:
+        model = mpafer.build_model("MPAFER", backbone, FACES, prec=precision).to(settings.device).eval()
+        calls[f"encode_image {precision}"] = lambda model=model: model.clip.encode_image(images)
+        calls[f"MPA-FER logits {precision}"] = lambda model=model: model(images).logits.cpu()
+    with torch.no_grad():
+        seconds = in_turns(calls, settings.repeats, settings.device)
+    base = seconds.pop("theirs")
+    return [
+        rate_row(f"{name} / clip.encode_image fp32", times, base, settings.batch, **TARGETS[name[-4:]])
+        for name, times in seconds.items()
+    ]
+
+
+def drawn_faces(count: int) -> torch.Tensor:
+    """Test faces of another draw of SketchFER, normalised: [count, 3, 96, 96]."""
+    seed = 11
+    names = class_list(seed, "test", count)
+    pictures = [Image.open(io.BytesIO(draw_image(seed, "test", i, name)[0])) for i, name in enumerate(names)]
+    side = load_clip("tiny").visual.image_size
+    pixels = np.stack([np.asarray(picture.convert("RGB").resize((side, side))) for picture in pictures])
+    images = torch.from_numpy(pixels).permute(0, 3, 1, 2) / 255
+    return (images - torch.tensor(PIXEL_MEAN)[:, None, None]) / torch.tensor(PIXEL_STD)[:, None, None]
+
+
+@torch.no_grad()
+def predictions(settings: Settings) -> list[Row]:
+    """Share of equal predictions in bfloat16 and float32: zero-shot CLIP by descriptions, and MPA-FER untrained."""
+    count = 40 if settings.size == "toy" else 700
+    faces, noise = drawn_faces(count), batch_of(settings.size, 2 * settings.batch, torch.device("cpu"))["img"]
+    random = Clip.from_state_dict(openai_model(settings.size).state_dict())
+    cases = {
+        f"{count} drawn faces, tiny CLIP": (load_clip("tiny"), faces),
+        f"{len(noise)} noise images, random {settings.size}": (random, noise),
+    }
+    rows = []
+    for name, (clip, images) in cases.items():
+        for method in ("ZeroshotDescriptions", "MPAFER"):
+            found = [_classes(clip, method, precision, images.to(settings.device)) for precision in TARGETS]
+            equal = float((found[0] == found[1]).float().mean())
+            rows.append(Row(f"bf16 predicts as fp32: {method}, {name}", "share", equal, least=0.995))
+    return rows
+
+
+def _classes(clip: Clip, method: str, precision: str, images: torch.Tensor) -> torch.Tensor:
+    torch.manual_seed(0)
+    model = mpafer.build_model(method, clip, FACES, prec=precision).to(images.device).eval()
+    return torch.cat([model(part).logits.argmax(dim=1) for part in images.split(100)])
