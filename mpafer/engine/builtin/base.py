@@ -129,12 +129,13 @@ class TrainerBase(TrainedModels):
             self._writer.add_scalar(tag, scalar_value, global_step)
 
     def log_steps(self, steps: list[tuple[Any, float, int]], meters: MetricMeter) -> None:
-        """Enter steps (what forward_backward() gave, learning rate, number) into meters and TensorBoard; empties them.
+        """Enter steps (what forward_backward() gave, learning rate, batch) into meters and TensorBoard; empties them.
 
         Reading a loss waits for the device, so it is done for many steps at once.
         """
         self.check_losses()
-        for values, rate, step in steps:
+        for values, rate, batch in steps:
+            step = self.epoch * self.num_batches + batch
             meters.update(values)
             for name, meter in meters.meters.items():
                 self.write_scalar(f"train/{name}", meter.avg, step)

@@ -18,7 +18,8 @@ from mpafer.engine.builtin.data import DataManager, set_epoch
 from mpafer.engine.builtin.evaluator import build_evaluator
 from mpafer.engine.builtin.utils import AverageMeter, MetricMeter
 from mpafer.engine.checkpoint import prune_checkpoints
-from mpafer.engine.predict import Predictions, collect_predictions, progress
+from mpafer.engine.predict import Predictions, collect_predictions
+from mpafer.engine.progress import progress
 
 
 class SimpleTrainer(TrainerBase):
@@ -175,8 +176,7 @@ class TrainerX(SimpleTrainer):
         for batch_idx, batch in enumerate(progress(self.train_loader_x, f"epoch {self.epoch + 1}")):
             self.batch_idx = batch_idx
             data_time.update(time.time() - end)
-            number = self.epoch * self.num_batches + batch_idx
-            steps.append((self.forward_backward(batch), self.get_current_lr(), number))
+            steps.append((self.forward_backward(batch), self.get_current_lr(), batch_idx))
             if printing := (batch_idx + 1) % every == 0 or self.num_batches < every:
                 self.log_steps(steps, losses)
             batch_time.update(time.time() - end)
