@@ -4,7 +4,7 @@
     python benchmarks/run.py --upstream DIR --json all.json  # DIR holds checkouts of upstream MaPLe and Dassl,
                                                              # `maple` and `dassl`: without it those rows say so
     python benchmarks/run.py --rows step evaluation --repeats 9 --threads 2
-    python benchmarks/run.py --rows compare torchrun         # whole runs: long, and only on a machine that is idle
+    python benchmarks/run.py --rows compare torchrun         # whole runs: minutes each, on a machine that is idle
 
 Ours and theirs run in turns in one process; a ratio is the median over the rounds, with minimum and maximum.
 """
@@ -30,10 +30,11 @@ ROWS = {
     "import": "imports.measure",
     "memory": "memory.measure",
     "gpu": "gpu.measure",
+    "doctor": "doctor.measure",
     "compare": "parallel.compare",
     "torchrun": "parallel.torchrun",
 }
-LONG = ("compare", "torchrun")
+LONG = ("compare", "torchrun")  # only by name
 HEAD = ["what", "target", "ours", "theirs", "unit", "ratio, median (min - max)", "met"]
 
 
