@@ -80,7 +80,7 @@ class Clip(nn.Module):
     @property
     def dtype(self) -> torch.dtype:
         """Precision of the large weights."""
-        return self.text.text_projection.dtype
+        return self.visual.conv1.weight.dtype
 
     @property
     def device(self) -> torch.device:
@@ -98,7 +98,7 @@ class Clip(nn.Module):
         return self._fingerprint
 
     def cast(self, dtype: torch.dtype) -> Clip:
-        """This model, or a copy, whose matrices are in ``dtype``; layer norms and the logit scale stay in float32."""
+        """This model, or a copy, whose blocks' matrices are in ``dtype``; the rest, and so the features, in float32."""
         if dtype == self.dtype:
             return self
         fingerprint = self.fingerprint
@@ -107,8 +107,6 @@ class Clip(nn.Module):
         for module in clip.modules():
             if isinstance(module, (nn.Linear, nn.Conv2d, Attention)):
                 module.to(dtype)
-        clip.visual.proj.data = clip.visual.proj.to(dtype)
-        clip.text.text_projection.data = clip.text.text_projection.to(dtype)
         return clip
 
     def checkpoint_activations(self, on: bool = True) -> None:

@@ -63,7 +63,7 @@ class VisionTower(nn.Module):
             x = self.transformer(x, within=prompts[1:], start=1 + self.patches, rows=rows or 1 + self.patches)
         else:
             x = self.transformer(self.ln_pre(x), beside=prompts, rows=rows)
-        x = self.ln_post(x) @ self.proj
+        x = self.ln_post(x.float()) @ self.proj  # float32 in all precisions, as features are compared by small angles
         return x[:, 0], x[:, 1:]
 
 
@@ -89,7 +89,7 @@ class TextTower(nn.Module):
 
         ``prompts[l]`` [P, W] takes the P places after SOS before layer ``l + 1``; the first layer's are embeddings.
         """
-        dtype = self.text_projection.dtype
+        dtype = self.transformer.resblocks[0].attn.in_proj_weight.dtype
         x = embeddings.to(dtype) + self.positional_embedding[: embeddings.shape[1]].to(dtype)
-        x = self.ln_final(self.transformer(x, within=prompts, start=1, causal=True))
-        return x[torch.arange(len(x), device=x.device), eot] @ self.text_projection
+        x = self.transformer(x, within=prompts, start=1, causal=True)
+        return self.ln_final(x[torch.arange(len(x), device=x.device), eot].float()) @ self.text_projection
