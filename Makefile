@@ -20,8 +20,8 @@ check: install
 	"$(BIN)/ruff" format --check .
 	"$(BIN)/mypy"
 
-bench: install
-	for script in benchmarks/*.py; do "$(BIN)/python" "$$script" || exit 1; done
+bench: install  ## ARGS="--rows step --upstream DIR" and the like
+	"$(BIN)/python" benchmarks/run.py $(ARGS)
 
 install:
 	@test -x "$(BIN)/python" || python3 -m venv "$(VENV)"

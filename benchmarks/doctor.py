@@ -1,15 +1,12 @@
 """How long the doctor takes over RAF-DB: a tree of its names, labels, counts and sizes, filled with smooth noise.
 
-    python benchmarks/doctor.py                 # 15,339 JPEG files of 100 x 100, with 1 and with 2 processes
-    python benchmarks/doctor.py --share 0.1 --jobs 1 2 4 --json doctor.json
-
-Times are of the whole command, imports and near-duplicates included, on files that lie in the page cache.
+15,339 JPEG files of 100 x 100; times are of the whole command, imports and near-duplicates included, on files that lie
+in the page cache.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -17,8 +14,8 @@ import time
 from pathlib import Path
 
 import numpy as np
+from common import Row, Settings
 from PIL import Image
-from tabulate import tabulate
 
 from mpafer.datasets.rafdb import RAFDB
 
@@ -51,21 +48,12 @@ def seconds(root: Path, jobs: int) -> float:
     return elapsed
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--share", type=float, default=1.0, help="share of RAF-DB's images")
-    parser.add_argument("--jobs", type=int, nargs="+", default=[1, 2], metavar="N")
-    parser.add_argument("--json", type=Path, help="write the times there")
-    args = parser.parse_args()
+def measure(settings: Settings) -> list[Row]:
+    """With one process and with one a core."""
+    share = 0.01 if settings.size == "toy" else 1.0
     with tempfile.TemporaryDirectory() as folder:
-        images = make_tree(Path(folder), args.share)
-        times = {jobs: seconds(Path(folder), jobs) for jobs in args.jobs}
-    rows = [[jobs, took, images / took] for jobs, took in times.items()]
-    print(f"{images} images of 100 x 100")
-    print(tabulate(rows, ["processes", "s", "images/s"], floatfmt=(".0f", ".1f", ".0f")))
-    if args.json:
-        args.json.write_text(json.dumps({"images": images, "seconds": times}))
-
-
-if __name__ == "__main__":
-    main()
+        images = make_tree(Path(folder), share)
+        return [
+            Row(f"datasets check, {images} images, {jobs} processes", "s", seconds(Path(folder), jobs))
+            for jobs in sorted({1, os.cpu_count() or 1})
+        ]

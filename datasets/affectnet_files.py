@@ -12,7 +12,7 @@ import numpy as np
 
 from mpafer.datasets.files import IMAGES
 from mpafer.datasets.labels import AFFECTNET_IDS
-from mpafer.engine.predict import progress
+from mpafer.engine.progress import progress
 
 LISTS = {"train": "training.csv", "test": "validation.csv"}
 PLACES = ("Manually_Annotated_file_lists", "Manually_Annotated/Manually_Annotated_file_lists", "")

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from PIL import Image
 
 from mpafer.datasets.cache import keep_folder, remembered, save_image
-from mpafer.engine.predict import progress
+from mpafer.engine.progress import progress
 
 SIDE = 48
 USAGES = {"Training": "train", "PublicTest": "val", "PrivateTest": "test"}

@@ -32,6 +32,8 @@ def extend_cfg(cfg: CfgNode, *, baselines: bool | None = None) -> None:
     _add(cfg.DATASET, NEUTRAL="used", FRAMES=1, FOLD=0)  # CK+: neutral's source, last frames a sequence, fold 1 to 10
     _add(cfg.INPUT, RE_P=0.5, RE_SCALE=(0.02, 0.25), RE_RATIO=(0.3, 3.3))  # transform "random_erasing"
     _add(cfg.TRAIN, CLASS_WEIGHTS="none")  # of the cross-entropy, in every method: none, or balanced = N / (C n_c)
+    _add(cfg.TRAIN, COMPILE=False)  # torch.compile the towers' blocks, where there is a compiler
+    _add(cfg.TRAIN, CHECKPOINTING=False)  # compute activations again in the backward: less memory, a third more time
     _add(cfg.TEST, CROSS_CLASSES="keep")  # of mpafer.cross: what becomes of classes that the other data set lacks
     for name, method in METHODS.items():
         if name != "MPAFER" and not (host.ENGINE == "builtin" if baselines is None else baselines):
@@ -83,8 +85,8 @@ def merge_list(cfg: CfgNode, pairs: Sequence[str]) -> None:
 
 # What may change between a run and its resumption: places, processes and what is shown.
 _FREE = ("OUTPUT_DIR", "RESUME", "DATASET.ROOT", "DATALOADER.NUM_WORKERS", "MODEL.BACKBONE.NAME", "USE_CUDA", "VERBOSE",
-         "TRAIN.PRINT_FREQ", "TRAIN.CHECKPOINT_FREQ", "TEST.PER_CLASS_RESULT", "TEST.COMPUTE_CMAT",
-         "TEST.CROSS_CLASSES")  # fmt: skip
+         "TRAIN.PRINT_FREQ", "TRAIN.COMPILE", "TRAIN.CHECKPOINTING", "TRAIN.CHECKPOINT_FREQ",
+         "TEST.PER_CLASS_RESULT", "TEST.COMPUTE_CMAT", "TEST.CROSS_CLASSES")  # fmt: skip
 
 
 def differences(theirs: CfgNode, ours: CfgNode, node: str = "") -> dict[str, tuple[Any, Any]]:

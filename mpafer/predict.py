@@ -6,114 +6,11 @@ RUN is a folder that train.py wrote (``.../seed1``). Faces should be cropped as 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import csv
-import io
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
 
-import torch
-from PIL import Image
 from tabulate import tabulate
-from torch import Tensor
-from yacs.config import CfgNode
 
-from mpafer.clip import load_clip
-from mpafer.datasets.labels import load_descriptions
-from mpafer.engine.builtin.data import read_image
-from mpafer.engine.builtin.transforms import build_transform
-from mpafer.engine.checkpoint import find_checkpoint, load_checkpoint, run_identity
-from mpafer.engine.results import RESULTS
 from mpafer.errors import clear_errors
-from mpafer.prompting.model import FrozenClip
-from mpafer.report import read
-
-Transform = Callable[[Image.Image], Tensor]
-
-
-@dataclass(frozen=True)
-class SavedRun:
-    """What a run's folder says of it."""
-
-    cfg: CfgNode
-    method: str
-    classnames: list[str]
-    seed: int
-    epochs: int
-    checkpoint: Path | None  # None: the method learns nothing
-    backbone: str  # fingerprint of CLIP's weights; "" = not known, without a checkpoint
-    prompts: dict[str, Tensor]
-
-
-def read_run(run: str | Path, epoch: int | None = None) -> SavedRun:
-    """A run's checkpoint, ``epoch``'s or the best one or else the last; of a method that learns nothing its results.
-
-    Raises:
-        FileNotFoundError: no checkpoint there.
-    """
-    results = Path(run) / RESULTS
-    if results.is_file() and not (record := read(results, "learnable_values", "config"))["learnable_values"]:
-        cfg = CfgNode(record["config"])
-        return SavedRun(cfg, record["trainer"], record["classnames"], record["seed"], 0, None, "", {})
-    path = find_checkpoint(Path(run) / "prompts", epoch)
-    state = load_checkpoint(path)
-    identity, cfg = run_identity(state, path), CfgNode.load_cfg(state["extra"]["config"])
-    return SavedRun(
-        cfg, identity["method"], identity["classnames"], state["extra"]["seed"], state["epoch"],
-        path, identity["backbone"], state["state_dict"],
-    )  # fmt: skip
-
-
-def build_run(saved: SavedRun, *, backbone: str = "", device: str | torch.device = "cpu") -> tuple[FrozenClip, Any]:
-    """A run's model, in eval mode, and the transform its images go through; arguments and errors as `load_run`."""
-    import mpafer
-    from mpafer.trainers import METHODS
-
-    cfg, trainer = saved.cfg, METHODS[saved.method]
-    clip = load_clip(backbone or cfg.MODEL.BACKBONE.NAME, device=device)
-    if saved.backbone and clip.fingerprint != saved.backbone:
-        raise ValueError(
-            f"{saved.checkpoint} is of another backbone: {saved.backbone} there, {clip.fingerprint} ({clip.name})"
-        )
-    options: dict[str, Any] = asdict(trainer.options_from(cfg)) | trainer.untaught
-    if cfg.DATASET.DESCRIPTIONS and "descriptions" in trainer.takes and not saved.prompts:  # they are the classifier
-        options["descriptions"] = load_descriptions(cfg.DATASET.DESCRIPTIONS, saved.classnames)
-    model = mpafer.build_model(saved.method, clip, saved.classnames, **options)
-    if saved.prompts:
-        model.prompts.load_state_dict(saved.prompts)
-    with contextlib.redirect_stdout(io.StringIO()):  # Dassl's lines, for a log
-        transform = build_transform(cfg, is_train=False)
-    return model.eval().to(device), transform
-
-
-def load_run(
-    run: str | Path, *, epoch: int | None = None, backbone: str = "", device: str | torch.device = "cpu"
-) -> tuple[FrozenClip, Any]:
-    """The trained model of a run, in eval mode, and the transform its images go through.
-
-    Args:
-        run: the run's output folder.
-        epoch: which checkpoint; default the best one, or else the last.
-        backbone: name or path of CLIP's weights, where they are not where the run had them.
-        device: where the model goes.
-
-    Raises:
-        FileNotFoundError: no checkpoint there.
-        ValueError: the backbone has other weights than the run's.
-    """
-    return build_run(read_run(run, epoch), backbone=backbone, device=device)
-
-
-@torch.no_grad()
-def probabilities(model: FrozenClip, transform: Transform, images: Sequence[str], batch_size: int = 32) -> Tensor:
-    """Image files -> class probabilities [N, C] on the CPU."""
-    rows = []
-    for start in range(0, len(images), batch_size):
-        batch = torch.stack([transform(read_image(path)) for path in images[start : start + batch_size]])
-        rows.append(model(batch.to(model.clip.device)).logits.softmax(dim=1).cpu())
-    return torch.cat(rows)
 
 
 def main() -> None:
@@ -123,11 +20,16 @@ def main() -> None:
     parser.add_argument("run", help="output folder of a run")
     parser.add_argument("images", nargs="+")
     parser.add_argument("--backbone", default="", help="CLIP by name or path, where it has moved")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--device", default="", help="cuda or cpu; default: what there is")
     parser.add_argument("--csv", help="write the probabilities there")
     args = parser.parse_args()
     with clear_errors():
-        model, transform = load_run(args.run, backbone=args.backbone, device=args.device)
+        import torch
+
+        from mpafer.saved import load_run, probabilities
+
+        device = args.device or ("cuda" if torch.cuda.is_available() else "cpu")
+        model, transform = load_run(args.run, backbone=args.backbone, device=device)
         table = probabilities(model, transform, args.images)
         rows = [[path, *row] for path, row in zip(args.images, table.tolist(), strict=True)]
         print(tabulate(rows, ["image", *model.classnames], floatfmt=".3f"))

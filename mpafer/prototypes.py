@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader, Dataset
 from mpafer.clip import Clip
 from mpafer.engine.builtin.data import read_image
 from mpafer.engine.files import atomic_file, cache_folder
-from mpafer.engine.predict import progress
+from mpafer.engine.progress import progress
 from mpafer.prompting.teachers import class_prototypes
 
 logger = logging.getLogger(__name__)

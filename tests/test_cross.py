@@ -28,7 +28,7 @@ from mpafer.cross.table import write_table
 from mpafer.datasets.labels import CLASSES, RAFDB_IDS
 from mpafer.engine.builtin.dataset import Datum
 from mpafer.engine.results import write_results
-from mpafer.predict import load_run, probabilities
+from mpafer.saved import load_run, probabilities
 
 SEVEN = list(CLASSES[:7])
 

@@ -11,6 +11,7 @@ from models import CLASSES, random_clip
 from runs import make_world, prompts, run, scores
 
 import mpafer
+from mpafer.engine.builtin.models import TrainedModels
 
 pytestmark = [
     pytest.mark.gpu,
@@ -34,3 +35,33 @@ def test_every_precision_trains(precision: str, tmp_path: Path) -> None:
     assert finished.returncode == 0, finished.stderr
     assert np.isfinite(scores(tmp_path / "out")).all()
     assert all(tensor.isfinite().all() for tensor in prompts(tmp_path / "out").values())
+
+
+def test_a_step_does_not_wait_for_the_device() -> None:
+    models = TrainedModels()
+    model = mpafer.build_model("MPAFER", random_clip(), CLASSES, prec="bf16").cuda()
+    models.register_model("prompts", model.prompts, torch.optim.SGD(model.learnable.values(), lr=1e-3))
+    images, labels = torch.randn(4, 3, 32, 32).cuda(), torch.arange(4).cuda()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        losses = model.losses(model(images), labels)
+        models.model_backward_and_update(torch.stack(list(losses.values())).sum(), terms=losses)
+        with pytest.raises(RuntimeError):  # control: this does wait
+            losses["ce_loss"].item()
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    models.num_batches = models.max_epoch = 1
+    models.check_losses()
+
+
+def test_checkpointing_takes_less_memory_for_the_same_loss() -> None:
+    model = mpafer.build_model("MPAFER", random_clip(layers=6), CLASSES, prec="bf16").cuda()
+    images, labels, found = torch.randn(64, 3, 32, 32).cuda(), torch.arange(64).cuda() % 7, []
+    for again in (False, True):
+        model.clip.checkpoint_activations(again)
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        loss = torch.stack(list(model.losses(model(images), labels).values())).sum()
+        loss.backward()
+        found.append((loss.item(), torch.cuda.max_memory_allocated() - before))
+    assert found[0][0] == pytest.approx(found[1][0], rel=1e-5) and found[1][1] < found[0][1]

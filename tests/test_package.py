@@ -89,6 +89,22 @@ def test_nothing_of_ours_answers_to_foreign_names(repo, tmp_path):
     assert inside == ours, "the control: with the checkout as current folder they are found"
 
 
-def test_reports_do_not_wait_for_torch(tmp_path):
-    code = "import sys, mpafer.report; print('torch' in sys.modules)"
-    assert run(sys.executable, "-c", code, cwd=tmp_path).strip() == "False"
+def imports(*command: str, cwd: Path) -> list[str]:
+    """The modules that a Python command imports."""
+    done = subprocess.run([sys.executable, "-X", "importtime", *command], cwd=cwd, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return [line.rpartition("|")[2].strip() for line in done.stderr.splitlines()]
+
+
+def test_help_does_not_wait_for_torch(repo, tmp_path):
+    """Of any command there is: torch takes seconds to import."""
+    places = [path for folder in FOLDERS for path in (repo / folder).rglob("*.py")]
+    commands = [path.relative_to(repo) for path in places if '__name__ == "__main__"' in path.read_text("utf-8")]
+    modules = [".".join(path.with_suffix("").parts).removesuffix(".__main__") for path in commands]
+    modules = [name if name.startswith("mpafer.") else f"mpafer.{name}" for name in modules]
+    assert {"mpafer.predict", "mpafer.datasets", "mpafer.sketch.pretrain"} <= set(modules)
+    for command in (["-c", "import mpafer, mpafer.report"], [str(repo / "train.py"), "--help"]):
+        assert "torch" not in imports(*command, cwd=tmp_path), command
+    for module in modules:
+        assert "torch" not in imports("-m", module, "--help", cwd=tmp_path), module
+    assert "torch" in imports("-c", "import mpafer.trainers", cwd=tmp_path)  # control

@@ -91,6 +91,9 @@ class PromptTrainer(TrainerX):
         if tuple(cfg.INPUT.SIZE) != (size, size):
             raise ValueError(f"INPUT.SIZE is {tuple(cfg.INPUT.SIZE)}, but {clip.name} takes {(size, size)}")
         self.model = self.Model(clip, self.classnames, self.options, **self.teachers()).to(self.device)
+        self.model.clip.checkpoint_activations(cfg.TRAIN.CHECKPOINTING)
+        if cfg.TRAIN.COMPILE:
+            self.model.clip.compile_blocks()
         learnable = self.model.learnable
         self.learnable_values = sum(parameter.numel() for parameter in learnable.values())
         print(f"Backbone {clip.name} ({clip.fingerprint}) frozen, {self.options.prec}")
@@ -142,7 +145,7 @@ class PromptTrainer(TrainerX):
         else:
             self.test()
 
-    def forward_backward(self, batch: dict[str, Any]) -> dict[str, float]:
+    def forward_backward(self, batch: dict[str, Any]) -> dict[str, Tensor]:
         images, labels = self.parse_batch_train(batch)
         out = self.parallel(images)
         losses = self.model.losses(out, labels)
@@ -151,8 +154,7 @@ class PromptTrainer(TrainerX):
         if self.batch_idx + 1 == self.num_batches:
             self.update_lr()
         accuracy = 100 * (out.logits.argmax(dim=1) == labels).float().mean()
-        shown = {"loss": loss, "acc": accuracy, **losses}
-        return dict(zip(shown, torch.stack(list(shown.values())).tolist(), strict=True))  # one wait for the device
+        return {"loss": loss.detach(), "acc": accuracy} | {name: term.detach() for name, term in losses.items()}
 
     def model_inference(self, images: Tensor) -> Tensor:
         return self.model(images).logits

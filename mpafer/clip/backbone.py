@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
+from mpafer.clip.layers import Attention
 from mpafer.clip.tokens import eot_positions, tokenize
-from mpafer.clip.towers import Attention, TextTower, VisionTower
+from mpafer.clip.towers import TextTower, VisionTower
 
 logger = logging.getLogger(__name__)
 
@@ -79,7 +80,7 @@ class Clip(nn.Module):
     @property
     def dtype(self) -> torch.dtype:
         """Precision of the large weights."""
-        return self.text.text_projection.dtype
+        return self.visual.conv1.weight.dtype
 
     @property
     def device(self) -> torch.device:
@@ -97,7 +98,7 @@ class Clip(nn.Module):
         return self._fingerprint
 
     def cast(self, dtype: torch.dtype) -> Clip:
-        """This model, or a copy, whose matrices are in ``dtype``; layer norms and the logit scale stay in float32."""
+        """This model, or a copy, whose blocks' matrices are in ``dtype``; the rest, and so the features, in float32."""
         if dtype == self.dtype:
             return self
         fingerprint = self.fingerprint
@@ -106,9 +107,24 @@ class Clip(nn.Module):
         for module in clip.modules():
             if isinstance(module, (nn.Linear, nn.Conv2d, Attention)):
                 module.to(dtype)
-        clip.visual.proj.data = clip.visual.proj.to(dtype)
-        clip.text.text_projection.data = clip.text.text_projection.to(dtype)
         return clip
+
+    def checkpoint_activations(self, on: bool = True) -> None:
+        """Keep each block's input only and compute the block again in the backward: same numbers, less memory."""
+        self.visual.transformer.recompute = self.text.transformer.recompute = on
+
+    def compile_blocks(self) -> bool:
+        """``torch.compile`` every block of both towers; without a working compiler a warning, and False."""
+        try:
+            torch.compile(torch.sigmoid)(torch.zeros(2, device=self.device))  # it fails at the first call, if it does
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}".splitlines()[0]
+            logger.warning("torch.compile does not work here, the towers run as they are: %s", reason)
+            return False
+        for tower in (self.visual, self.text):
+            for block in tower.transformer.resblocks:
+                block.compile()
+        return True
 
     def tokenize(self, texts: Sequence[str]) -> Tensor:
         """Texts -> token ids [C, 77] on the model's device.
@@ -130,7 +146,7 @@ class Clip(nn.Module):
     @torch.no_grad()
     def encode_image(self, images: Tensor) -> Tensor:
         """[B, 3, H, H] -> global features [B, D], as ``clip.encode_image``."""
-        return self.visual(images)[0]
+        return self.visual(images, patches=False)[0]
 
     @torch.no_grad()
     def encode_text(self, tokens: Tensor) -> Tensor:

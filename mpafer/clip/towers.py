@@ -11,108 +11,12 @@ Shapes: B images, C texts, L tokens of a text, N patches, P prompts, W width of 
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-
-class LayerNorm(nn.LayerNorm):
-    """Layer norm computed in float32 whatever the input's precision, as in OpenAI's CLIP."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x.float()).to(x.dtype)
-
-
-class QuickGELU(nn.Module):
-    """OpenAI's approximation of GELU: ``x * sigmoid(1.702 x)``."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x * torch.sigmoid(1.702 * x)
-
-
-class Attention(nn.Module):
-    """Multi-head self-attention whose keys and values may include extra tokens."""
-
-    def __init__(self, width: int, heads: int) -> None:
-        super().__init__()
-        self.heads = heads
-        self.in_proj_weight = nn.Parameter(torch.empty(3 * width, width))
-        self.in_proj_bias = nn.Parameter(torch.zeros(3 * width))
-        self.out_proj = nn.Linear(width, width)
-        nn.init.xavier_uniform_(self.in_proj_weight)
-
-    def _heads(self, x: Tensor) -> Tensor:
-        return x.unflatten(-1, (self.heads, -1)).transpose(-3, -2)  # [..., L, W] -> [..., heads, L, W / heads]
-
-    def forward(self, x: Tensor, extra: Tensor | None = None, causal: bool = False) -> Tensor:
-        """``x`` [B, L, W] attends to itself and to ``extra`` ([P, W] shared, or [B, P, W]); returns [B, L, W].
-
-        With ``causal`` there is nothing extra to attend to.
-        """
-        width = x.shape[-1]
-        query, key, value = F.linear(x, self.in_proj_weight, self.in_proj_bias).chunk(3, dim=-1)
-        if extra is not None:
-            both = F.linear(extra, self.in_proj_weight[width:], self.in_proj_bias[width:])
-            extra_key, extra_value = both.expand(len(x), -1, -1).chunk(2, dim=-1)
-            key, value = torch.cat([key, extra_key], dim=1), torch.cat([value, extra_value], dim=1)
-        out = F.scaled_dot_product_attention(self._heads(query), self._heads(key), self._heads(value), is_causal=causal)
-        return self.out_proj(out.transpose(-3, -2).flatten(-2))
-
-
-class Block(nn.Module):
-    """Pre-norm residual block."""
-
-    def __init__(self, width: int, heads: int) -> None:
-        super().__init__()
-        self.attn = Attention(width, heads)
-        self.ln_1 = LayerNorm(width)
-        self.mlp = nn.Sequential(
-            OrderedDict(c_fc=nn.Linear(width, 4 * width), gelu=QuickGELU(), c_proj=nn.Linear(4 * width, width))
-        )
-        self.ln_2 = LayerNorm(width)
-
-    def forward(self, x: Tensor, prompts: Tensor | None = None, causal: bool = False) -> Tensor:
-        """``[x', _] = block([x, prompts])``: the outputs at prompt positions are dropped, so they are not computed."""
-        extra = None if prompts is None else self.ln_1(prompts)
-        x = x + self.attn(self.ln_1(x), extra, causal)
-        return x + self.mlp(self.ln_2(x))
-
-
-class Transformer(nn.Module):
-    """A stack of blocks."""
-
-    def __init__(self, width: int, layers: int) -> None:
-        super().__init__()
-        self.resblocks = nn.ModuleList(Block(width, width // 64) for _ in range(layers))
-
-    def forward(
-        self,
-        x: Tensor,
-        beside: Sequence[Tensor] = (),
-        within: Sequence[Tensor] = (),
-        start: int = 0,
-        causal: bool = False,
-    ) -> Tensor:
-        """[B, L, W] -> [B, L, W].
-
-        Args:
-            x: tokens.
-            beside: ``beside[l]`` [P, W] joins the input of layer ``l``; its outputs are dropped.
-            within: ``within[l]`` [P, W] takes the rows from ``start`` on before layer ``l + 1``.
-            start: first row of the prompts within the sequence.
-            causal: a token attends to itself and those before it.
-        """
-        if max(len(beside), len(within) + 1) > len(self.resblocks):
-            raise ValueError(f"prompts for more than the tower's {len(self.resblocks)} layers")
-        for layer, block in enumerate(self.resblocks):
-            if 0 < layer <= len(within):
-                prompts = within[layer - 1].to(x.dtype).expand(len(x), -1, -1)
-                x = torch.cat([x[:, :start], prompts, x[:, start + prompts.shape[1] :]], dim=1)
-            x = block(x, beside[layer].to(x.dtype) if layer < len(beside) else None, causal)
-        return x
+from mpafer.clip.layers import LayerNorm, Transformer
 
 
 class VisionTower(nn.Module):
@@ -130,7 +34,9 @@ class VisionTower(nn.Module):
         self.ln_post = LayerNorm(width)
         self.proj = nn.Parameter(torch.randn(width, embed_dim) * width**-0.5)
 
-    def forward(self, images: Tensor, prompts: Sequence[Tensor] = (), carried: bool = False) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, images: Tensor, prompts: Sequence[Tensor] = (), carried: bool = False, patches: bool = True
+    ) -> tuple[Tensor, Tensor]:
         """[B, 3, H, H] -> global feature [B, D] and patch features [B, N, D], neither normalised.
 
         Patch tokens take the class token's way out: ``ln_post`` and the projection (the paper leaves that open).
@@ -140,21 +46,24 @@ class VisionTower(nn.Module):
             prompts: a [P, W] tensor for each of the first layers.
             carried: the prompts are part of the sequence, from before ``ln_pre`` on, as in VPT, IVLP and MaPLe;
                 otherwise they stand beside it, as in MPA-FER.
+            patches: without them N is 0, and the last layer works for the class token alone.
         """
         if images.shape[-2:] != (self.image_size, self.image_size):
             height, width = images.shape[-2:]
             raise ValueError(
                 f"images are {height} x {width}, but this CLIP takes {self.image_size} x {self.image_size} (INPUT.SIZE)"
             )
+        rows = None if patches else 1
         x = self.conv1(images.to(self.conv1.weight.dtype)).flatten(2).transpose(1, 2)  # [B, N, W]
         cls = self.class_embedding.to(x.dtype).expand(len(x), 1, -1)
         x = torch.cat([cls, x], dim=1) + self.positional_embedding.to(x.dtype)
         if carried and prompts:
             first = prompts[0].to(x.dtype).expand(len(x), -1, -1)
-            x = self.transformer(self.ln_pre(torch.cat([x, first], dim=1)), within=prompts[1:], start=1 + self.patches)
+            x = self.ln_pre(torch.cat([x, first], dim=1))
+            x = self.transformer(x, within=prompts[1:], start=1 + self.patches, rows=rows or 1 + self.patches)
         else:
-            x = self.transformer(self.ln_pre(x), beside=prompts)
-        x = self.ln_post(x[:, : 1 + self.patches]) @ self.proj
+            x = self.transformer(self.ln_pre(x), beside=prompts, rows=rows)
+        x = self.ln_post(x.float()) @ self.proj  # float32 in all precisions, as features are compared by small angles
         return x[:, 0], x[:, 1:]
 
 
@@ -180,7 +89,7 @@ class TextTower(nn.Module):
 
         ``prompts[l]`` [P, W] takes the P places after SOS before layer ``l + 1``; the first layer's are embeddings.
         """
-        dtype = self.text_projection.dtype
+        dtype = self.transformer.resblocks[0].attn.in_proj_weight.dtype
         x = embeddings.to(dtype) + self.positional_embedding[: embeddings.shape[1]].to(dtype)
-        x = self.ln_final(self.transformer(x, within=prompts, start=1, causal=True))
-        return x[torch.arange(len(x), device=x.device), eot] @ self.text_projection
+        x = self.transformer(x, within=prompts, start=1, causal=True)
+        return self.ln_final(x[torch.arange(len(x), device=x.device), eot].float()) @ self.text_projection

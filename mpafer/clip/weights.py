@@ -30,7 +30,7 @@ def load_clip(
         name: one of OpenAI's ViT names (downloaded once to ``~/.cache/clip``), ``"tiny"`` (drawn faces, shipped with
             the package), or the path of a file: OpenAI's JIT archive, a plain or FaRL-style state dict, safetensors.
         device: where the weights go.
-        dtype: precision of the matrices; layer norms stay in float32.
+        dtype: precision of the blocks' matrices; layer norms and projections stay in float32.
 
     Raises:
         ValueError: unknown name, a ResNet CLIP, or a file that is no OpenAI-shaped CLIP.

@@ -19,8 +19,8 @@ from mpafer.engine import host
 from mpafer.engine.builtin.data import build_data_loader
 from mpafer.engine.predict import collect_predictions
 from mpafer.engine.results import RESULTS, write_results
-from mpafer.predict import SavedRun, build_run, read_run
 from mpafer.report import read
+from mpafer.saved import SavedRun, build_run, read_run
 
 FREE = ("DATASET.", "DATALOADER.", "TEST.CROSS_CLASSES")  # what may be set here: all else is the run's
 INHERITED = ("train_seconds", "images_per_second")

@@ -11,6 +11,8 @@ from typing import NamedTuple
 from joblib import Parallel, cpu_count, delayed
 from PIL import Image, UnidentifiedImageError
 
+from mpafer.engine.progress import progress
+
 THUMBNAIL = (18, 16)  # width, height; blocks of 2 x 2 make the 9 x 8 of a 64-bit difference hash
 CHUNK = 64  # images a worker takes at a time
 FEW = 8 * CHUNK  # below this, starting workers takes longer than reading
@@ -36,8 +38,6 @@ def read_images(paths: Iterable[str], jobs: int | None = None) -> dict[str, Fact
         paths: image files, there or not, repetitions allowed.
         jobs: processes; default one a core, and one for a few images.
     """
-    from mpafer.engine.predict import progress  # torch, which workers do without
-
     unique = list(dict.fromkeys(paths))
     jobs = jobs or (1 if len(unique) < FEW else cpu_count())
     chunks = [unique[start : start + CHUNK] for start in range(0, len(unique), CHUNK)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -10,9 +9,9 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from mpafer.engine import distributed
+from mpafer.engine.progress import progress
 
 
 @dataclass(frozen=True)
@@ -22,12 +21,6 @@ class Predictions:
     scores: Tensor
     labels: Tensor
     impaths: list[str]
-
-
-def progress(batches: Iterable[Any], description: str = "") -> tqdm:
-    """A progress bar on the terminal; nothing where stderr is a file, in the log, or on other ranks."""
-    disable = None if distributed.is_main() else True
-    return tqdm(batches, desc=description, file=sys.__stderr__, leave=False, dynamic_ncols=True, disable=disable)
 
 
 @torch.no_grad()

@@ -22,7 +22,7 @@ class Output:
 
     logits: Tensor  # [B, C]
     image: Tensor  # global features [B, D]
-    patches: Tensor  # patch features [B, N, D]
+    patches: Tensor  # patch features [B, N, D]; N = 0 in training mode where the similarity is global
     text: Tensor  # class features [C, D], or [B, C, D] where the prompts depend on the image
     embeddings: Tensor  # token embeddings of the class prompts [C, L, W], or [B, C, L, W]
     eot: Tensor  # position of EOS in each of them [C]
@@ -121,7 +121,8 @@ class PromptedClip(FrozenClip):
     def encode_images(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Global [B, D] and patch features [B, N, D], with the visual prompts."""
         carried = bool(getattr(self.prompts["visual"], "carried", False)) if "visual" in self.prompts else False
-        return self.clip.visual(images, self.visual_prompts(), carried)
+        patches = self.mode != "global" or not self.training  # no loss reads them
+        return self.clip.visual(images, self.visual_prompts(), carried, patches)
 
     def encode_classes(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Token embeddings and features of the class prompts, as in `Output`.

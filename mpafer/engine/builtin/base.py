@@ -8,6 +8,7 @@ from typing import Any
 
 from mpafer.engine import distributed
 from mpafer.engine.builtin.models import TrainedModels
+from mpafer.engine.builtin.utils import MetricMeter
 from mpafer.engine.checkpoint import (
     checkpoint_path,
     find_checkpoint,
@@ -127,6 +128,20 @@ class TrainerBase(TrainedModels):
         if self._writer is not None:
             self._writer.add_scalar(tag, scalar_value, global_step)
 
+    def log_steps(self, steps: list[tuple[Any, float, int]], meters: MetricMeter) -> None:
+        """Enter steps (what forward_backward() gave, learning rate, batch) into meters and TensorBoard; empties them.
+
+        Reading a loss waits for the device, so it is done for many steps at once.
+        """
+        self.check_losses()
+        for values, rate, batch in steps:
+            step = self.epoch * self.num_batches + batch
+            meters.update(values)
+            for name, meter in meters.meters.items():
+                self.write_scalar(f"train/{name}", meter.avg, step)
+            self.write_scalar("train/lr", rate, step)
+        steps.clear()
+
     # --- the loop
 
     def train(self, start_epoch: int, max_epoch: int) -> None:
@@ -137,6 +152,7 @@ class TrainerBase(TrainedModels):
             self.before_epoch()
             start = time.perf_counter()
             self.run_epoch()
+            self.check_losses()  # no checkpoint of a broken run
             self.train_seconds += time.perf_counter() - start
             self.after_epoch()
         self.after_train()

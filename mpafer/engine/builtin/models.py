@@ -20,6 +20,7 @@ class TrainedModels:
         self._models: dict[str, nn.Module] = {}
         self._optims: dict[str, Any] = {}
         self._scheds: dict[str, Any] = {}
+        self._unchecked: list[tuple[int, int, Tensor, dict[str, Tensor]]] = []  # epoch, batch, loss, its terms
         # disabled it passes everything through; a trainer with mixed precision puts an enabled one here
         self.scaler = grad_scaler()
 
@@ -68,16 +69,20 @@ class TrainedModels:
         self.model_update(names)
 
     def detect_anomaly(self, loss: Tensor, terms: Mapping[str, Any] | None = None) -> None:
-        """FloatingPointError that names epoch, batch and terms if the loss is infinite or NaN."""
-        if torch.isfinite(loss).all():
+        """Note a step's loss for `check_losses`: looking at it at once would make every step wait for the device."""
+        terms = {name: torch.as_tensor(value).detach() for name, value in (terms or {"loss": loss.mean()}).items()}
+        self._unchecked.append((self.epoch, self.batch_idx, loss.detach(), terms))
+
+    def check_losses(self) -> None:
+        """FloatingPointError that names epoch, batch and terms if a loss since the last call is infinite or NaN."""
+        unchecked, self._unchecked = self._unchecked, []
+        if not unchecked or torch.stack([loss.isfinite().all() for _, _, loss, _ in unchecked]).all():
             return
-        values = ", ".join(
-            f"{name}={float(torch.as_tensor(value).detach()):g}"
-            for name, value in (terms or {"loss": loss.mean()}).items()
-        )
+        epoch, batch, _, terms = next(step for step in unchecked if not step[2].isfinite().all())
+        values = ", ".join(f"{name}={float(value):g}" for name, value in terms.items())
         raise FloatingPointError(
-            f"Loss is infinite or NaN! epoch [{self.epoch + 1}/{self.max_epoch}] "
-            f"batch [{self.batch_idx + 1}/{self.num_batches}]: {values}"
+            f"Loss is infinite or NaN! epoch [{epoch + 1}/{self.max_epoch}] "
+            f"batch [{batch + 1}/{self.num_batches}]: {values}"
         )
 
     def update_lr(self, names: str | list[str] | None = None) -> None:

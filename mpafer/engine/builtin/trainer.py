@@ -18,7 +18,8 @@ from mpafer.engine.builtin.data import DataManager, set_epoch
 from mpafer.engine.builtin.evaluator import build_evaluator
 from mpafer.engine.builtin.utils import AverageMeter, MetricMeter
 from mpafer.engine.checkpoint import prune_checkpoints
-from mpafer.engine.predict import Predictions, collect_predictions, progress
+from mpafer.engine.predict import Predictions, collect_predictions
+from mpafer.engine.progress import progress
 
 
 class SimpleTrainer(TrainerBase):
@@ -63,8 +64,8 @@ class SimpleTrainer(TrainerBase):
         """Images [B, 3, H, W] -> scores [B, C]."""
         raise NotImplementedError
 
-    def forward_backward(self, batch: dict[str, Any]) -> dict[str, float]:
-        """One training step; returns what to log."""
+    def forward_backward(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """One training step; returns what to log. Tensors are read when they are printed, not before."""
         raise NotImplementedError
 
     def parse_batch_test(self, batch: dict[str, Any]) -> tuple[Tensor, Tensor]:
@@ -170,20 +171,20 @@ class TrainerX(SimpleTrainer):
         losses, batch_time, data_time = MetricMeter(), AverageMeter(), AverageMeter()
         self.num_batches = len(self.train_loader_x)
         every = min(self.cfg.TRAIN.PRINT_FREQ, self.num_batches + 1)
+        steps: list[tuple[Any, float, int]] = []  # not logged yet
         end = time.time()
         for batch_idx, batch in enumerate(progress(self.train_loader_x, f"epoch {self.epoch + 1}")):
             self.batch_idx = batch_idx
             data_time.update(time.time() - end)
-            losses.update(self.forward_backward(batch))
+            steps.append((self.forward_backward(batch), self.get_current_lr(), batch_idx))
+            if printing := (batch_idx + 1) % every == 0 or self.num_batches < every:
+                self.log_steps(steps, losses)
             batch_time.update(time.time() - end)
-            if (self.batch_idx + 1) % every == 0 or self.num_batches < every:
+            if printing:
                 with tqdm.external_write_mode(file=sys.stdout):  # keep the bar out of the line's way
                     print(self._progress_line(losses, batch_time, data_time))
-            step = self.epoch * self.num_batches + self.batch_idx
-            for name, meter in losses.meters.items():
-                self.write_scalar(f"train/{name}", meter.avg, step)
-            self.write_scalar("train/lr", self.get_current_lr(), step)
             end = time.time()
+        self.log_steps(steps, losses)
 
     def _progress_line(self, losses: MetricMeter, batch_time: AverageMeter, data_time: AverageMeter) -> str:
         left = (self.max_epoch - self.epoch) * self.num_batches - self.batch_idx - 1

@@ -1,0 +1,169 @@
+"""Blocks of CLIP's transformers, batch first. Written for speed: benchmarks/NOTES.md says what each turn brings.
+
+Shapes: B images or texts, L tokens, P prompts, W width of a tower.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+GELU_SLOPE = 1.702  # of OpenAI's approximation of GELU, x * sigmoid(1.702 x)
+
+
+class LayerNorm(nn.LayerNorm):
+    """Layer norm computed in float32 whatever the input's precision, as in OpenAI's CLIP."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.device.type == "cpu":  # the CPU's kernel itself computes in float32; CUDA's wants weights of x's type
+            return super().forward(x)
+        return super().forward(x.float()).to(x.dtype)
+
+
+class MLP(nn.Module):
+    """Two linear layers with ``QuickGELU(x) = x * sigmoid(1.702 x)`` between them.
+
+    As ``silu(1.702 x) / 1.702`` it is one pass over the widest tensor: both factors ride on the matrix products, and
+    one tensor instead of two is kept for the backward.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.c_fc, self.c_proj = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, L, W] -> [B, L, W]."""
+        first, last = self.c_fc, self.c_proj
+        hidden = torch.addmm(first.bias, x.flatten(0, -2), first.weight.T, beta=GELU_SLOPE, alpha=GELU_SLOPE)
+        out = torch.addmm(last.bias, F.silu(hidden), last.weight.T, alpha=1 / GELU_SLOPE)
+        return out.unflatten(0, x.shape[:-1])
+
+
+class _Attend(torch.autograd.Function):
+    """Attention with matrix products for a backward: torch's own takes three times as long for bfloat16 on a CPU."""
+
+    @staticmethod
+    def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, causal: bool) -> Tensor:
+        ctx.save_for_backward(query, key, value)
+        ctx.causal = causal
+        return F.scaled_dot_product_attention(query, key, value, is_causal=causal)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        query, key, value = ctx.saved_tensors
+        with torch.enable_grad():
+            query, key = inputs = query.detach().requires_grad_(), key.detach().requires_grad_()
+            scores = query.shape[-1] ** -0.5 * query @ key.mT
+            if ctx.causal:
+                scores = scores + torch.full_like(scores[0, 0], -torch.inf).triu(1)
+            weights = scores.softmax(dim=-1)
+        return *torch.autograd.grad(weights, inputs, grad @ value.mT), weights.mT.detach() @ grad, None
+
+
+def attend(query: Tensor, key: Tensor, value: Tensor, causal: bool = False) -> Tensor:
+    """Softmax attention: [B, heads, L, W / heads] and twice [B, heads, L + P, W / heads] -> as the first."""
+    if query.dtype == torch.bfloat16 and query.device.type == "cpu":
+        return _Attend.apply(query, key, value, causal)
+    return F.scaled_dot_product_attention(query, key, value, is_causal=causal)
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention whose keys and values may include extra tokens."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.in_proj_weight = nn.Parameter(torch.empty(3 * width, width))
+        self.in_proj_bias = nn.Parameter(torch.zeros(3 * width))
+        self.out_proj = nn.Linear(width, width)
+        nn.init.xavier_uniform_(self.in_proj_weight)
+
+    def _heads(self, x: Tensor) -> Tensor:
+        return x.unflatten(-1, (self.heads, -1)).transpose(-3, -2)  # [..., L, W] -> [..., heads, L, W / heads]
+
+    def forward(self, x: Tensor, extra: Tensor | None = None, causal: bool = False, rows: int | None = None) -> Tensor:
+        """``x`` [B, L, W] attends to itself and to ``extra`` ([P, W] shared, or [B, P, W]); returns [B, L, W].
+
+        With ``causal`` there is nothing extra to attend to. ``rows``: the first so many outputs only.
+        """
+        width, weight, bias = x.shape[-1], self.in_proj_weight, self.in_proj_bias
+        if extra is None and rows is None:
+            query, key, value = F.linear(x, weight, bias).chunk(3, dim=-1)
+        else:
+            query = F.linear(x[:, :rows], weight[:width], bias[:width])
+            both = F.linear(x, weight[width:], bias[width:])  # [B, L, 2 W]
+            if extra is not None:
+                theirs = F.linear(extra, weight[width:], bias[width:]).expand(len(x), -1, -1)
+                both = torch.cat([both, theirs], dim=1)
+            key, value = both.chunk(2, dim=-1)
+        out = attend(self._heads(query), self._heads(key), self._heads(value), causal)
+        return self.out_proj(out.transpose(-3, -2).flatten(-2))
+
+
+class Block(nn.Module):
+    """Pre-norm residual block."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.attn = Attention(width, heads)
+        self.ln_1 = LayerNorm(width)
+        self.mlp = MLP(width)
+        self.ln_2 = LayerNorm(width)
+
+    def forward(
+        self, x: Tensor, prompts: Tensor | None = None, causal: bool = False, rows: int | None = None
+    ) -> Tensor:
+        """``[x', _] = block([x, prompts])``: the outputs at prompt positions are dropped, so they are not computed.
+
+        ``rows``: nor are outputs beyond the first so many.
+        """
+        extra = None if prompts is None else self.ln_1(prompts)
+        x = x[:, :rows] + self.attn(self.ln_1(x), extra, causal, rows)
+        return x + self.mlp(self.ln_2(x))
+
+
+class Transformer(nn.Module):
+    """A stack of blocks; with ``recompute``, the backward computes each one again instead of having kept it."""
+
+    recompute = False
+
+    def __init__(self, width: int, layers: int) -> None:
+        super().__init__()
+        self.resblocks = nn.ModuleList(Block(width, width // 64) for _ in range(layers))
+
+    def forward(
+        self,
+        x: Tensor,
+        beside: Sequence[Tensor] = (),
+        within: Sequence[Tensor] = (),
+        start: int = 0,
+        causal: bool = False,
+        rows: int | None = None,
+    ) -> Tensor:
+        """[B, L, W] -> [B, L, W].
+
+        Args:
+            x: tokens.
+            beside: ``beside[l]`` [P, W] joins the input of layer ``l``; its outputs are dropped.
+            within: ``within[l]`` [P, W] takes the rows from ``start`` on before layer ``l + 1``.
+            start: first row of the prompts within the sequence.
+            causal: a token attends to itself and those before it.
+            rows: return the first so many rows, and spare the last layer the others.
+        """
+        if max(len(beside), len(within) + 1) > len(self.resblocks):
+            raise ValueError(f"prompts for more than the tower's {len(self.resblocks)} layers")
+        for layer, block in enumerate(self.resblocks):
+            if 0 < layer <= len(within):
+                prompts = within[layer - 1].to(x.dtype).expand(len(x), -1, -1)
+                x = torch.cat([x[:, :start], prompts, x[:, start + prompts.shape[1] :]], dim=1)
+            extra = beside[layer].to(x.dtype) if layer < len(beside) else None
+            inputs = (x, extra, causal, rows if layer == len(self.resblocks) - 1 else None)
+            again = self.recompute and torch.is_grad_enabled()
+            x = checkpoint(block, *inputs, use_reentrant=False) if again else block(*inputs)
+        return x
