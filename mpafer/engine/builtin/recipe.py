@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -47,8 +47,10 @@ class Recipe:
             raise NotCoveredError(f"{self.resized_crop.interpolation} is not covered")
         if self.erasing and self.erasing.value != 0:
             raise NotCoveredError(f"{self.erasing} is not covered")
-        self.mean = torch.tensor(normalize.mean if normalize else [0.0] * 3)
-        self.std = torch.tensor(normalize.std if normalize else [1.0] * 3)
+        mean, std = (normalize.mean, normalize.std) if normalize else ([0.0] * 3, [1.0] * 3)
+        self.mean, self.std = torch.tensor(mean).unbind(), torch.tensor(std).unbind()
+        self.shift = [-mean / std for mean, std in zip(self.mean, self.std, strict=True)]
+        self.scale = [1 / (255 * std.item()) for std in self.std]
 
     def _take(self, kind: type) -> Any:
         """The next step if it is of this kind."""
@@ -69,17 +71,24 @@ class Recipe:
         crop = self.resized_crop or self.crop
         return tuple(crop.size) if crop else (first.shape[1], first.shape[2])
 
-    def draw(self, stored: Tensor, out: np.ndarray) -> Box | None:
-        """Augment an image into ``out`` [3, H, W] uint8 by the default generator; returns the box to erase."""
+    def draw(self, stored: Tensor, out: Tensor) -> Box | None:
+        """Augment an image into ``out`` [3, H, W], uint8 or float32 as in `put`, by the default generator.
+
+        Returns:
+            The box that is to be erased from the values.
+        """
+        channels: Iterable[Tensor]
         if self.resized_crop:
             columns, _, rows = stored.shape
             box = crop_box(rows, columns, self.resized_crop.scale, self.resized_crop.ratio)
-            mirrored = self.flip is not None and bool(torch.rand(1) < self.flip.p)
-            resized_crop(stored, box, self.resized_crop.interpolation, mirrored, out)
+            mirrored = self.flip is not None and torch.rand(1).item() < self.flip.p
+            channels = resized_crop(stored, box, self.resized_crop.size, self.resized_crop.interpolation, mirrored)
         else:
             for step in (self.crop, self.flip):  # torchvision's own: on bytes they are exact
                 stored = step(stored) if step else stored
-            np.copyto(out, stored.numpy())
+            channels = stored
+        for number, (levels, target) in enumerate(zip(channels, out, strict=True)):
+            self.put(number, levels, target)
         return self._draw_erasing(out.shape) if self.erasing and torch.rand(1) < self.erasing.p else None
 
     def _draw_erasing(self, shape: Sequence[int]) -> Box | None:
@@ -87,35 +96,26 @@ class Recipe:
         *box, _ = T.RandomErasing.get_params(torch.empty(1).expand(*shape), scale, ratio, [0.0])
         return None if box[2] == shape[1] else tuple(box)  # all of it: no box was found
 
-    def values(self, levels: Tensor, erased: Sequence[Box | None]) -> Tensor:
-        """The batch as the model takes it: [B, 3, H, W] uint8 -> float32, on the same device."""
-        cuda = levels.is_cuda
-        # NumPy asks for huge pages: with small ones a batch costs more to allocate than to compute
-        out = torch.empty_like(levels, dtype=torch.float32) if cuda else torch.from_numpy(np.empty(levels.shape, "f4"))
-        step = len(levels) if cuda else 1  # one image stays in a processor's cache
-        for some, target in zip(levels.split(step), out.split(step), strict=True):
-            for c, (mean, std) in enumerate(zip(self.mean, self.std, strict=True)):
-                if self.resized_crop:  # one pass; differs from the two divisions by rounding
-                    torch.add(-mean / std, some[:, c], alpha=1 / (255 * std.item()), out=target[:, c])
-                else:
-                    torch.div(some[:, c].float().div_(255).sub_(mean), std, out=target[:, c])
-        for image, box in zip(out, erased, strict=True):
-            if box is not None:
-                top, left, height, width = box
-                image[:, top : top + height, left : left + width] = 0
-        return out
+    def put(self, channel: int, levels: Tensor, out: Tensor) -> None:
+        """Write levels, whole numbers from 0 to 255 of any type, as bytes or, where ``out`` is float32, as values."""
+        if out.dtype == torch.uint8:
+            np.copyto(out.numpy(), levels.numpy(), casting="unsafe")  # vectorised, as torch's copy_ is not
+        elif self.resized_crop:  # one pass; differs from the two divisions by rounding alone
+            torch.add(self.shift[channel], levels, alpha=self.scale[channel], out=out)
+        else:
+            torch.div(levels.float().div_(255).sub_(self.mean[channel]), self.std[channel], out=out)
 
 
 def crop_box(rows: int, columns: int, scale: Sequence[float], ratio: Sequence[float]) -> Box:
     """`RandomResizedCrop.get_params`, with the same draws from the default generator in a third of the time."""
-    number, (low, high) = torch.empty(1), _log(tuple(ratio))
+    number, place, (low, high) = torch.empty(1), torch.empty(1, dtype=torch.int64), _log(tuple(ratio))
     for _ in range(10):
         area = rows * columns * number.uniform_(scale[0], scale[1]).item()
         aspect = number.uniform_(low, high).exp_().item()
         width, height = round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
         if 0 < width <= columns and 0 < height <= rows:
-            top = int(torch.randint(0, rows - height + 1, (1,)))
-            return top, int(torch.randint(0, columns - width + 1, (1,))), height, width
+            top = int(place.random_(0, rows - height + 1).item())
+            return top, int(place.random_(0, columns - width + 1).item()), height, width
     width = min(columns, round(rows * max(ratio)))
     height = min(rows, round(columns / min(ratio)))
     return (rows - height) // 2, (columns - width) // 2, height, width

@@ -7,7 +7,7 @@ float32 adds. Where that falls on the other side of a half, a value differs by 1
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -71,21 +71,26 @@ def taps(size: int, target: int, mode: InterpolationMode, mirrored: bool = False
     )
 
 
-def resized_crop(columns: Tensor, box: Box, mode: InterpolationMode, mirrored: bool, out: np.ndarray) -> None:
-    """Cut a box out, resize it to ``out``'s size and, ``mirrored``, flip it left to right.
+def resized_crop(
+    columns: Tensor, box: Box, size: Sequence[int], mode: InterpolationMode, mirrored: bool
+) -> Iterator[Tensor]:
+    """Cut a box out, resize it and, ``mirrored``, flip it left to right.
 
     Args:
         columns: the image as [W, 3, H] uint8, on the CPU: what is summed first, its columns, lie together.
         box: within the image.
+        size: height and width of the result.
         mode: a key of KERNELS.
         mirrored: whether to flip.
-        out: [3, H', W'] uint8, written.
+
+    Returns:
+        The three channels, [height, width] of whole numbers from 0 to 255 in float32; one by one, so that each is
+        still in the processor's cache where it is used.
     """
     top, left, height, width = box
     crop = columns[left : left + width, :, top : top + height].float().view(width, 3 * height)
     # the half that rounds to nearest is added before a sum whose weights are 1 together: there are fewer values there
-    wide = taps(width, out.shape[2], mode, mirrored).apply(crop.add_(0.5)).clamp_(0, 255).floor_()
-    rows = torch.from_numpy(np.ascontiguousarray(wide.add_(0.5).numpy().T))  # [3 * height, W']
-    vertical = taps(height, out.shape[1], mode)
-    for channel, part in zip(out, rows.split(height), strict=True):  # by channel: it stays in the cache
-        np.copyto(channel, vertical.apply(part).clamp_(0, 255).numpy(), casting="unsafe")  # cuts the fraction off
+    wide = taps(width, size[1], mode, mirrored).apply(crop.add_(0.5)).clamp_(0, 255).floor_()
+    rows = torch.from_numpy(np.ascontiguousarray(wide.add_(0.5).numpy().T))  # [3 * height, width]
+    vertical = taps(height, size[0], mode)
+    return (vertical.apply(channel).clamp_(0, 255).floor_() for channel in rows.view(3, height, -1))
