@@ -1,9 +1,9 @@
 """Pillow's resize of a crop, several times as fast on a CPU: each pass is a sparse matrix, applied by `embedding_bag`.
 
-A row of the result is a weighted sum of a few rows of the crop, which is what an embedding bag computes; the indices and
+A row of the result is a weighted sum of a few rows of the crop, which is what an embedding bag computes; indices and
 weights, which depend on the two sizes alone, are kept. Pillow adds in whole numbers and rounds after each pass; here
-float32 adds. Where that falls on the other side of a half, a value differs by 1 of 255: from faces of 100 pixels to 224
-by the bicubic filter 2 in 100,000 values do.
+float32 adds. Where that falls on the other side of a half, a value differs by 1 of 255: from faces of 100 pixels to
+224, bicubic, 2 in 100,000 values do.
 """
 
 from __future__ import annotations
