@@ -17,6 +17,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -95,9 +96,10 @@ def main() -> None:
     args = parser.parse_args()
     results = {}
     for count in args.counts:
-        with tempfile.TemporaryDirectory() as folder, multiprocessing.get_context("spawn").Pool(1) as pool:
+        spawn = multiprocessing.get_context("spawn")  # a process of its own, for its memory
+        with tempfile.TemporaryDirectory() as folder, ProcessPoolExecutor(1, spawn) as pool:
             make_tree(Path(folder), count)
-            results[count] = pool.apply(steps, (Path(folder),))  # a process of its own, for its memory
+            results[count] = pool.submit(steps, Path(folder)).result()
     rows = [
         [name, *(f"{results[count][name][0]:.2f} s, {results[count][name][1]:+.0f} MB" for count in args.counts)]
         for name in results[args.counts[0]]

@@ -36,19 +36,17 @@ class Recipe:
         self.resized_crop = self._take(T.RandomResizedCrop)
         self.crop = self._take(T.RandomCrop)
         self.flip = self._take(T.RandomHorizontalFlip)
-        to_tensor, normalize, self.erasing = (
-            self._take(T.ToTensor),
-            self._take(T.Normalize),
-            self._take(T.RandomErasing),
-        )
+        to_tensor = self._take(T.ToTensor)
+        normalize = self._take(T.Normalize)
+        self.erasing = self._take(T.RandomErasing)
         if self.rest or not to_tensor or (self.crop and self.resized_crop):
             raise NotCoveredError(f"{self.rest[0] if self.rest else 'no ToTensor'} is not covered")
         if self.resized_crop and self.resized_crop.interpolation not in KERNELS:
             raise NotCoveredError(f"{self.resized_crop.interpolation} is not covered")
         if self.erasing and self.erasing.value != 0:
             raise NotCoveredError(f"{self.erasing} is not covered")
-        mean, std = (normalize.mean, normalize.std) if normalize else ([0.0] * 3, [1.0] * 3)
-        self.mean, self.std = torch.tensor(mean).unbind(), torch.tensor(std).unbind()
+        mean, std = (normalize.mean, normalize.std) if normalize else ([0.0], [1.0])
+        self.mean, self.std = (torch.tensor(value).expand(3).unbind() for value in (mean, std))
         self.shift = [-mean / std for mean, std in zip(self.mean, self.std, strict=True)]
         self.scale = [1 / (255 * std.item()) for std in self.std]
 

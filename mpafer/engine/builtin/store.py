@@ -78,7 +78,7 @@ def open_store(paths: Sequence[str], decode: Decode, what: str, beside: Path, gi
         return ImageStore(path, len(paths))
     except UnreadableImageError:
         raise
-    except OSError as error:
+    except (OSError, NotImplementedError) as error:  # the second: a disk that knows no locks
         raise NoStoreError(f"the decoded images cannot be kept in {folder} ({error})") from error
 
 
