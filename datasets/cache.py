@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Callable, Sequence
@@ -12,12 +11,7 @@ from typing import Any
 from PIL import Image
 
 from mpafer.datasets.files import log
-from mpafer.engine.files import atomic_file, cache_folder
-
-
-def keep_folder(beside: Path, kind: str) -> Path:
-    """Where images that we make are kept: with the data if we may write there, else in the user's cache."""
-    return beside / f"mpafer_{kind}" if os.access(beside, os.W_OK) else cache_folder(kind)
+from mpafer.engine.files import atomic_file, cache_folder, fingerprint
 
 
 def save_image(image: Image.Image, target: Path, form: str, **options: Any) -> None:
@@ -37,10 +31,7 @@ def remembered(sources: Sequence[Path], what: str, scan: Callable[[], list[Any]]
         sources: files and folders that the list depends on.
         what: a name for the list, part of the key: change it when `scan` changes.
     """
-    stats = [source.stat() for source in sources]
-    stamps = [(str(path), stat.st_size, stat.st_mtime_ns) for path, stat in zip(sources, stats, strict=True)]
-    key = hashlib.sha256(json.dumps([what, stamps]).encode()).hexdigest()[:24]
-    path = cache_folder("lists") / f"{key}.json"
+    path = cache_folder("lists") / f"{fingerprint(what, sources)}.json"
     try:
         return json.loads(path.read_text("utf-8"))
     except FileNotFoundError:

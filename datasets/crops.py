@@ -10,8 +10,9 @@ from pathlib import Path
 from PIL import Image
 from tqdm import tqdm
 
-from mpafer.datasets.cache import keep_folder, save_image
+from mpafer.datasets.cache import save_image
 from mpafer.datasets.files import problem
+from mpafer.engine.files import keep_folder
 
 MARGIN = 0.1  # of the box's side, added on each side, as public cross-data-set benchmarks do for RAF-DB
 QUALITY = 95  # of the JPEG files written

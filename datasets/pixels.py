@@ -15,7 +15,8 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from mpafer.datasets.cache import keep_folder, remembered, save_image
+from mpafer.datasets.cache import remembered, save_image
+from mpafer.engine.files import keep_folder
 from mpafer.engine.progress import progress
 
 SIDE = 48

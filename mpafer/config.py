@@ -30,6 +30,8 @@ def extend_cfg(cfg: CfgNode, *, baselines: bool | None = None) -> None:
     _add(cfg.DATASET, FACE_BOX=-1.0)  # AffectNet's CSV, CK+: cut to the face and this share a side; below 0 = whole
     _add(cfg.DATASET, LABEL_RULE="majority")  # FERPlus: from ten votes to a label, see docs/datasets.md
     _add(cfg.DATASET, NEUTRAL="used", FRAMES=1, FOLD=0)  # CK+: neutral's source, last frames a sequence, fold 1 to 10
+    fast = host.ENGINE != "dassl"  # decoded images are kept, in FAST_GB gigabytes a folder; see engine/builtin/fast.py
+    _add(cfg.DATALOADER, FAST=fast, FAST_GB=8.0)
     _add(cfg.INPUT, RE_P=0.5, RE_SCALE=(0.02, 0.25), RE_RATIO=(0.3, 3.3))  # transform "random_erasing"
     _add(cfg.TRAIN, CLASS_WEIGHTS="none")  # of the cross-entropy, in every method: none, or balanced = N / (C n_c)
     _add(cfg.TRAIN, COMPILE=False)  # torch.compile the towers' blocks, where there is a compiler
@@ -84,8 +86,8 @@ def merge_list(cfg: CfgNode, pairs: Sequence[str]) -> None:
 
 
 # What may change between a run and its resumption: places, processes and what is shown.
-_FREE = ("OUTPUT_DIR", "RESUME", "DATASET.ROOT", "DATALOADER.NUM_WORKERS", "MODEL.BACKBONE.NAME", "USE_CUDA", "VERBOSE",
-         "TRAIN.PRINT_FREQ", "TRAIN.COMPILE", "TRAIN.CHECKPOINTING", "TRAIN.CHECKPOINT_FREQ",
+_FREE = ("OUTPUT_DIR", "RESUME", "DATASET.ROOT", "DATALOADER.NUM_WORKERS", "DATALOADER.FAST_GB", "MODEL.BACKBONE.NAME",
+         "USE_CUDA", "VERBOSE", "TRAIN.PRINT_FREQ", "TRAIN.COMPILE", "TRAIN.CHECKPOINTING", "TRAIN.CHECKPOINT_FREQ",
          "TEST.PER_CLASS_RESULT", "TEST.COMPUTE_CMAT", "TEST.CROSS_CLASSES")  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from mpafer.clip import Clip
-from mpafer.engine.builtin.data import read_image
+from mpafer.engine.builtin.images import read_image
 from mpafer.engine.files import atomic_file, cache_folder
 from mpafer.engine.progress import progress
 from mpafer.prompting.teachers import class_prototypes

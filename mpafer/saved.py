@@ -16,7 +16,7 @@ from yacs.config import CfgNode
 
 from mpafer.clip import load_clip
 from mpafer.datasets.labels import load_descriptions
-from mpafer.engine.builtin.data import read_image
+from mpafer.engine.builtin.images import read_image
 from mpafer.engine.builtin.transforms import build_transform
 from mpafer.engine.checkpoint import find_checkpoint, load_checkpoint, run_identity
 from mpafer.engine.results import RESULTS

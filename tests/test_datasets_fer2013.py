@@ -149,7 +149,7 @@ def test_pixels_go_through_the_engine(tmp_path):
     """Results name the images relative to the data root, and prediction reads them."""
     from runs import make_trainer
 
-    from mpafer.engine.builtin.data import read_image
+    from mpafer.engine.builtin.images import read_image
 
     make_fer2013(tmp_path / "data", rows=fer2013_rows(each=3))
     trainer = make_trainer(tmp_path, tmp_path / "out", "MPAFER", dataset="fer2013", **{"OPTIM.MAX_EPOCH": 1})

@@ -107,7 +107,7 @@ def test_a_test_set_trains_nobody(world, tmp_path):
     """A method of the checkout that asks for training images of CK+ gets the reason, not the test images."""
     make_ckplus(world / "data")
     code = (
-        "import sys, mpafer; from mpafer.engine import host; from mpafer.engine.builtin.data import read_image;"
+        "import sys, mpafer; from mpafer.engine import host; from mpafer.engine.builtin.images import read_image;"
         "cfg = host.get_cfg_default(); mpafer.extend_cfg(cfg);"
         "cfg.DATASET.ROOT, cfg.DATASET.NAME = sys.argv[1], 'CKPlus';"
         "read_image(host.build_dataset(cfg).train_x[0].impath)"

@@ -91,6 +91,7 @@ class PromptTrainer(TrainerX):
         if tuple(cfg.INPUT.SIZE) != (size, size):
             raise ValueError(f"INPUT.SIZE is {tuple(cfg.INPUT.SIZE)}, but {clip.name} takes {(size, size)}")
         self.model = self.Model(clip, self.classnames, self.options, **self.teachers()).to(self.device)
+        self.model.spare_patches = True
         self.model.clip.checkpoint_activations(cfg.TRAIN.CHECKPOINTING)
         if cfg.TRAIN.COMPILE:
             self.model.clip.compile_blocks()
@@ -128,7 +129,7 @@ class PromptTrainer(TrainerX):
         return items, tested.transforms[0], loading.TEST.BATCH_SIZE, loading.NUM_WORKERS
 
     def parse_batch_train(self, batch: dict[str, Any]) -> tuple[Tensor, Tensor]:
-        return batch["img"].to(self.device), batch["label"].to(self.device)
+        return tuple(batch[key].to(self.device, non_blocking=True) for key in ("img", "label"))
 
     def set_model_mode(self, mode: str = "train", names: Any = None) -> None:
         super().set_model_mode(mode, names)

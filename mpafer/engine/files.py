@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 TEMPORARY = ".tmp"
 
@@ -15,6 +17,21 @@ def cache_folder(kind: str) -> Path:
     """Where things of one kind are kept that can be made again: under ``$MPAFER_CACHE``, or ``~/.cache/mpafer``."""
     user = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "mpafer"
     return Path(os.environ.get("MPAFER_CACHE") or user).expanduser() / kind
+
+
+def keep_folder(beside: Path, kind: str) -> Path:
+    """Where images that we make are kept: with the data if we may write there, else in the user's cache."""
+    return beside / f"mpafer_{kind}" if os.access(beside, os.W_OK) else cache_folder(kind)
+
+
+def fingerprint(what: Any, sources: Iterable[str | Path]) -> str:
+    """A name that changes with ``what`` (plain values) and with each source's path, size or time of change.
+
+    Raises:
+        OSError: a source that is not there.
+    """
+    stamps = [(str(source), stat.st_size, stat.st_mtime_ns) for source in sources for stat in [os.stat(source)]]
+    return hashlib.sha256(json.dumps([what, stamps]).encode()).hexdigest()[:24]
 
 
 @contextmanager

@@ -22,7 +22,7 @@ class Output:
 
     logits: Tensor  # [B, C]
     image: Tensor  # global features [B, D]
-    patches: Tensor  # patch features [B, N, D]; N = 0 in training mode where the similarity is global
+    patches: Tensor  # patch features [B, N, D]; N = 0 where `FrozenClip.spare_patches` says so
     text: Tensor  # class features [C, D], or [B, C, D] where the prompts depend on the image
     embeddings: Tensor  # token embeddings of the class prompts [C, L, W], or [B, C, L, W]
     eot: Tensor  # position of EOS in each of them [C]
@@ -38,10 +38,12 @@ class FrozenClip(nn.Module):
         precision: ``fp32``, ``fp16``, ``amp`` or ``bf16``.
         **prompts: the modules whose parameters are learned, by name; None is left out.
 
-    ``class_weights`` [C], where set, weigh the cross-entropy.
+    ``class_weights`` [C], where set, weigh the cross-entropy. ``spare_patches``: in training mode, no patch features
+    where the similarity is global, as no loss reads them.
     """
 
     class_weights: Tensor | None
+    spare_patches = False
 
     def __init__(
         self, clip: Clip, classnames: Sequence[str], *, precision: str = "fp32", **prompts: nn.Module | None
@@ -121,7 +123,7 @@ class PromptedClip(FrozenClip):
     def encode_images(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Global [B, D] and patch features [B, N, D], with the visual prompts."""
         carried = bool(getattr(self.prompts["visual"], "carried", False)) if "visual" in self.prompts else False
-        patches = self.mode != "global" or not self.training  # no loss reads them
+        patches = self.mode != "global" or not (self.training and self.spare_patches)
         return self.clip.visual(images, self.visual_prompts(), carried, patches)
 
     def encode_classes(self, image: Tensor) -> tuple[Tensor, Tensor]:

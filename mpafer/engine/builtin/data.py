@@ -10,76 +10,17 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from PIL import Image
 from tabulate import tabulate
-from torch.utils.data import DataLoader, Dataset
-from torchvision import transforms as T
+from torch.utils.data import DataLoader
 
 from mpafer.engine import distributed, host
 from mpafer.engine.builtin.dataset import Datum
-from mpafer.engine.builtin.samplers import AUGMENTATION, SAMPLERS, BatchSampler, balanced_weights
-from mpafer.engine.builtin.transforms import build_transform, interpolation_mode
-from mpafer.engine.builtin.utils import derive_seed, draw_run_seed
-
-
-class DatasetWrapper(Dataset[dict[str, Any]]):
-    """Reads and transforms images; items are dicts with Dassl's keys img, label, domain, impath, index.
-
-    ``transform``: a callable, or a list of them for img, img2 ...; None leaves the PIL image.
-    """
-
-    def __init__(self, cfg: Any, data_source: Sequence[Datum], transform: Any = None, is_train: bool = False) -> None:
-        self.data_source, self.is_train = data_source, is_train
-        self.transforms = transform if isinstance(transform, (list, tuple)) else [transform]
-        self.repeats = cfg.DATALOADER.K_TRANSFORMS if is_train else 1
-        if self.repeats > 1 and None in self.transforms:
-            raise ValueError(f"DATALOADER.K_TRANSFORMS={self.repeats} needs transforms (INPUT.NO_TRANSFORM is set)")
-        self.plain = _plain_transform(cfg) if cfg.DATALOADER.RETURN_IMG0 else None
-        self.seed, self.epoch = max(cfg.SEED, 0), 0
-
-    def set_epoch(self, epoch: int, seed: int) -> None:
-        self.epoch, self.seed = epoch, seed
-
-    def __len__(self) -> int:
-        return len(self.data_source)
-
-    def __getitem__(self, index: int) -> dict[str, Any]:
-        repetition, index = divmod(index, len(self))  # as `BatchSampler` says it
-        keys = (index, repetition) if repetition else (index,)
-        item = self.data_source[index]
-        image = read_image(item.impath)
-        output = {"label": item.label, "domain": item.domain, "impath": item.impath, "index": index}
-        with torch.random.fork_rng(devices=[]):
-            # the default generator alone: torch.manual_seed would reseed the GPUs too
-            torch.default_generator.manual_seed(derive_seed(AUGMENTATION, self.seed, self.epoch, *keys))
-            for i, transform in enumerate(self.transforms):
-                output[f"img{i + 1}" if i else "img"] = self._apply(transform, image)
-        if self.plain is not None:
-            output["img0"] = self.plain(image)
-        return output
-
-    def _apply(self, transform: Any, image: Image.Image) -> Any:
-        if transform is None:
-            return image
-        images = [transform(image) for _ in range(self.repeats)]
-        return images[0] if self.repeats == 1 else images
-
-
-def _plain_transform(cfg: Any) -> T.Compose:
-    """Resize to tensor without augmentation, for ``img0``."""
-    steps = [T.Resize(cfg.INPUT.SIZE, interpolation_mode(cfg)), T.ToTensor()]
-    if "normalize" in cfg.INPUT.TRANSFORMS:
-        steps.append(T.Normalize(cfg.INPUT.PIXEL_MEAN, cfg.INPUT.PIXEL_STD))
-    return T.Compose(steps)
-
-
-def read_image(path: str) -> Image.Image:
-    """The image in RGB; whatever is wrong with the file, the error names it."""
-    try:
-        with Image.open(path) as image:
-            return image.convert("RGB")
-    except Exception as error:
-        raise OSError(f"cannot read the image {path}: {error}") from error
+from mpafer.engine.builtin.fast import FastImages, FastLoader, announce
+from mpafer.engine.builtin.images import DatasetWrapper
+from mpafer.engine.builtin.recipe import NotCoveredError
+from mpafer.engine.builtin.samplers import SAMPLERS, BatchSampler, balanced_weights
+from mpafer.engine.builtin.transforms import build_transform
+from mpafer.engine.builtin.utils import draw_run_seed
 
 
 def build_data_loader(
@@ -94,7 +35,8 @@ def build_data_loader(
 ) -> DataLoader[dict[str, Any]]:
     """A loader over ``data_source``. Training drops an incomplete last batch unless it is the only one.
 
-    ``seed``: default cfg.SEED, 0 where that is negative; set_epoch() changes it.
+    ``seed``: default cfg.SEED, 0 where that is negative; set_epoch() changes it. With DATALOADER.FAST it is a
+    `FastLoader` where the transform is covered.
     """
     if sampler_type not in SAMPLERS:
         raise ValueError(f"sampler {sampler_type!r} is not in the built-in engine: use one of {', '.join(SAMPLERS)}")
@@ -116,13 +58,20 @@ def build_data_loader(
         seed=max(cfg.SEED, 0) if seed is None else seed,
         weights=balanced_weights([item.label for item in data_source]) if balanced else None,
     )
-    return DataLoader(
-        (dataset_wrapper or DatasetWrapper)(cfg, data_source, transform=tfm, is_train=is_train),
-        batch_sampler=sampler,
-        num_workers=cfg.DATALOADER.NUM_WORKERS,
-        pin_memory=torch.cuda.is_available() and cfg.USE_CUDA,
-        generator=torch.Generator(),  # so that iterating leaves the global generator alone
-    )
+    options: dict[str, Any] = {
+        "batch_sampler": sampler,
+        "num_workers": cfg.DATALOADER.NUM_WORKERS,
+        "persistent_workers": is_train and cfg.DATALOADER.NUM_WORKERS > 0,
+        "pin_memory": torch.cuda.is_available() and cfg.USE_CUDA,
+        "generator": torch.Generator(),  # so that iterating leaves the global generator alone
+    }
+    if cfg.DATALOADER.get("FAST") and dataset_wrapper is None:
+        try:
+            return FastLoader(FastImages(cfg, data_source, tfm, is_train), distributed.device(cfg.USE_CUDA), **options)
+        except NotCoveredError as reason:
+            announce(reason, is_train)
+    wrapper = dataset_wrapper or DatasetWrapper
+    return DataLoader(wrapper(cfg, data_source, transform=tfm, is_train=is_train), **options)
 
 
 def set_epoch(loader: Any, epoch: int, seed: int) -> None:

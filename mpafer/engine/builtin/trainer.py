@@ -69,7 +69,7 @@ class SimpleTrainer(TrainerBase):
         raise NotImplementedError
 
     def parse_batch_test(self, batch: dict[str, Any]) -> tuple[Tensor, Tensor]:
-        return batch["img"].to(self.device), batch["label"].to(self.device)
+        return tuple(batch[key].to(self.device, non_blocking=True) for key in ("img", "label"))
 
     def _check_selection(self) -> None:
         """A choice is made on validation images or not at all: there is no falling back to the test split."""
@@ -163,7 +163,7 @@ class TrainerX(SimpleTrainer):
     """Training on labelled images."""
 
     def parse_batch_train(self, batch: dict[str, Any]) -> Any:
-        return tuple(batch[key].to(self.device) for key in ("img", "label", "domain"))
+        return tuple(batch[key].to(self.device, non_blocking=True) for key in ("img", "label", "domain"))
 
     def run_epoch(self) -> None:
         self.set_model_mode("train")

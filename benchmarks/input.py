@@ -1,0 +1,155 @@
+"""Images per second and core of the input path: read, decode, augment, batch; Dassl's loader, our plain and fast ones.
+
+    python benchmarks/input.py                                    # against our plain path alone
+    python benchmarks/input.py --upstream ~/Dassl.pytorch --json input.json
+
+RAF-DB-like JPEG files of 100 x 100, CLIP's 224 pixels bicubic, CoOp's training transforms; one process, one thread, the
+loaders in turns. Prints the median (minimum - maximum) over the rounds, and what decoding into the store took, once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib.util
+import io
+import json
+import statistics
+import sys
+import tempfile
+import time
+import types
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from tabulate import tabulate
+
+import mpafer
+from mpafer.engine.builtin.config import get_cfg_default
+from mpafer.engine.builtin.data import build_data_loader
+from mpafer.engine.builtin.dataset import Datum
+from mpafer.engine.builtin.transforms import build_transform
+
+BATCH = 32
+ORDER = {True: "RandomSampler", False: "SequentialSampler"}  # by is_train
+
+
+def make_images(folder: Path, count: int) -> list[str]:
+    """JPEG files of about RAF-DB's size in bytes: smooth colours and a little noise."""
+    rng, paths = np.random.default_rng(0), []
+    for number in range(count):
+        coarse = Image.fromarray(rng.integers(0, 256, (7, 7, 3), dtype=np.uint8))
+        smooth = np.asarray(coarse.resize((100, 100), Image.Resampling.BICUBIC), int)
+        noisy = smooth + rng.integers(-8, 9, smooth.shape)
+        paths.append(str(folder / f"{number}.jpg"))
+        Image.fromarray(noisy.clip(0, 255).astype(np.uint8)).save(paths[-1], quality=90)
+    return paths
+
+
+def recipe(cfg: Any) -> Any:
+    """CoOp's training input, on any Dassl config tree."""
+    cfg.INPUT.INTERPOLATION = "bicubic"
+    cfg.INPUT.TRANSFORMS = ("random_resized_crop", "random_flip", "normalize")
+    cfg.INPUT.PIXEL_MEAN = [0.48145466, 0.4578275, 0.40821073]
+    cfg.INPUT.PIXEL_STD = [0.26862954, 0.26130258, 0.27577711]
+    cfg.DATALOADER.NUM_WORKERS = 0
+    return cfg
+
+
+def loader_of(paths: list[str], root: Path, is_train: bool, fast: bool) -> Any:
+    """Our loader; the fast one is a `FastLoader`."""
+    cfg = recipe(get_cfg_default())
+    mpafer.extend_cfg(cfg)
+    cfg.DATASET.ROOT, cfg.DATALOADER.FAST = str(root), fast
+    items = [Datum(path, 0, 0, "face") for path in paths]
+    return build_data_loader(cfg, ORDER[is_train], items, BATCH, build_transform(cfg, is_train), is_train)
+
+
+def upstream_loader(paths: list[str], upstream: Path, is_train: bool) -> Iterable[Any]:
+    """Dassl's own, from a checkout; what that imports beside it and is not here is replaced by empty stand-ins."""
+    for name, attribute in (("wilds", "get_dataset"), ("pandas", "DataFrame")):
+        if name not in sys.modules and importlib.util.find_spec(name) is None:
+            sys.modules[name] = types.ModuleType(name)
+            setattr(sys.modules[name], attribute, None)
+    sys.path.insert(0, str(upstream))
+    from dassl.config import get_cfg_default as dassl_defaults
+    from dassl.data import data_manager
+    from dassl.data.datasets import Datum as DasslDatum
+
+    cfg = recipe(dassl_defaults())
+    items = [DasslDatum(path, 0, 0, "face") for path in paths]
+    transform = data_manager.build_transform(cfg, is_train=is_train)
+    return data_manager.build_data_loader(cfg, ORDER[is_train], items, BATCH, tfm=transform, is_train=is_train)
+
+
+def seconds(call: Callable[[], object]) -> float:
+    start = time.process_time()
+    call()
+    return time.process_time() - start
+
+
+def read_all(loader: Iterable[Any]) -> None:
+    for _ in loader:
+        pass
+
+
+def measure(upstream: Path | None, *, images: int, repeats: int) -> dict[str, dict[str, list[float]]]:
+    """Microseconds an image of every loader in every round, in training and in evaluation; "store": of decoding once.
+
+    Args:
+        upstream: a Dassl checkout, or None.
+        images: files, a multiple of the batch.
+        repeats: rounds, after one that warms up; in a round every loader goes through all files once.
+    """
+    taken: dict[str, dict[str, list[float]]] = {}
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
+        paths = make_images(Path(folder), images)
+        for name, is_train in (("training", True), ("evaluation", False)):
+            loaders = {"Dassl": upstream_loader(paths, upstream, is_train)} if upstream else {}
+            loaders |= {kind: loader_of(paths, Path(folder), is_train, kind == "fast") for kind in ("plain", "fast")}
+            store = 1e6 / images * seconds(loaders["fast"].dataset.open)
+            rounds = [
+                {
+                    kind: 1e6 / images * seconds(lambda loader=loader: read_all(loader))
+                    for kind, loader in loaders.items()
+                }
+                for _ in range(repeats + 1)
+            ]
+            taken[name] = {kind: [once[kind] for once in rounds[1:]] for kind in loaders} | {"store": [store]}
+    return taken
+
+
+def spread(values: list[float], form: str = ".0f") -> str:
+    return f"{statistics.median(values):{form}} ({min(values):{form}} - {max(values):{form}})"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--upstream", type=Path, metavar="DIR", help="Dassl checkout to compare with")
+    parser.add_argument("--images", type=int, default=1280)
+    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--json", type=Path, help="write all times there")
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    taken = measure(args.upstream, images=args.images // BATCH * BATCH, repeats=args.repeats)
+    base = "Dassl" if args.upstream else "plain"
+    print(f"{args.images} images, batch {BATCH}, one thread, torch {torch.__version__}")
+    if base == "plain":
+        print("without --upstream: the comparison is with our own plain path")
+    for name, times in taken.items():
+        rows = []
+        for kind in (kind for kind in times if kind != "store"):
+            ratios = [theirs / ours for theirs, ours in zip(times[base], times[kind], strict=True)]
+            rows.append([kind, spread([1e6 / us for us in times[kind]]), spread(times[kind]), spread(ratios, ".2f")])
+        print(f"\n{name}; decoding into the store, once: {times['store'][0]:.0f} us an image")
+        print(tabulate(rows, ["loader", "images/s", "us an image", f"rate / {base}"], disable_numparse=True))
+    if args.json:
+        args.json.write_text(json.dumps({"args": {k: str(v) for k, v in vars(args).items()}, "microseconds": taken}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,127 @@
+"""Images decoded once, in a memory-mapped file that all runs on the same data share."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from filelock import FileLock
+from torch import Tensor
+
+from mpafer.engine.builtin.images import UnreadableImageError
+from mpafer.engine.files import atomic_file, fingerprint, keep_folder
+from mpafer.engine.progress import progress
+
+VERSION = 1  # of the file's format: the arrays, one after the other, then a row of int64 for each: offset and shape
+CHUNK, SAMPLE = 256, 16  # images decoded at a time; images from whose size that of all is estimated
+IN_USE = 24 * 3600  # seconds after its last use for which a store is never deleted
+Decode = Callable[[str], np.ndarray]  # path -> [a, b, c] uint8
+
+
+class NoStoreError(Exception):
+    """Why there is no store and, with this disk and these options, will be none."""
+
+
+class ImageStore:
+    """``count`` three-dimensional uint8 arrays; ``store[i]`` is a tensor that must not be written to."""
+
+    def __init__(self, path: Path, count: int) -> None:
+        self.path, self.count = path, count
+        rows = os.path.getsize(path) - 32 * count
+        self.index = np.fromfile(path, np.int64, offset=rows).reshape(count, 4)
+        # "c": torch wants memory that it may write to; what were written would never reach the file
+        self.bytes = torch.from_numpy(np.memmap(path, np.uint8, "c", shape=(rows,)))
+
+    def __getitem__(self, number: int) -> Tensor:
+        offset, a, b, c = self.index[number].tolist()
+        return self.bytes[offset : offset + a * b * c].view(a, b, c)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return ImageStore, (self.path, self.count)  # a process that is sent it maps the file itself
+
+
+def open_store(paths: Sequence[str], decode: Decode, what: str, beside: Path, gigabytes: float) -> ImageStore:
+    """The store of these images, made on first use; processes that start at once wait for the first.
+
+    Args:
+        paths: image files; one that has changed since is decoded anew.
+        decode: called by several threads.
+        what: all that ``decode`` depends on, in words.
+        beside: the data's folder: the store lies in it, or in the user's cache where that is read-only.
+        gigabytes: what the stores there may take together.
+
+    Raises:
+        UnreadableImageError: by ``decode``.
+        NoStoreError: it would be too big, or cannot be written.
+    """
+    folder = keep_folder(beside, "fast")
+    try:
+        path = folder / f"{fingerprint([VERSION, what], paths)}.u8"
+    except OSError as error:
+        raise UnreadableImageError(f"cannot read the image {error.filename}: {error.strerror}") from error
+    try:
+        if not path.is_file():
+            folder.mkdir(parents=True, exist_ok=True)
+            with FileLock(folder / ".lock"):
+                if not path.is_file():
+                    _write(path, paths, decode, gigabytes)
+        with suppress(OSError):
+            os.utime(path)  # the last use, for `_room`
+        return ImageStore(path, len(paths))
+    except UnreadableImageError:
+        raise
+    except (OSError, NotImplementedError) as error:  # the second: a disk that knows no locks
+        raise NoStoreError(f"the decoded images cannot be kept in {folder} ({error})") from error
+
+
+def _write(path: Path, paths: Sequence[str], decode: Decode, gigabytes: float) -> None:
+    sample = paths[:: -(-len(paths) // SAMPLE)]
+    estimate = sum(decode(image).nbytes for image in sample) / len(sample) * len(paths)
+    room = _room(path.parent, estimate, gigabytes)
+    rows, offset = [], 0
+    with atomic_file(path) as file:
+        for array in _decoded(paths, decode):
+            file.write(array.data)
+            rows.append((offset, *array.shape))
+            offset += array.nbytes
+            if offset > room:
+                raise NoStoreError(_too_big(offset, path.parent, gigabytes))
+        file.write(np.array(rows, np.int64).data)
+    print(f"* {len(paths):,} images decoded, kept in {path} ({offset / 1e9:.2f} GB)")
+
+
+def _decoded(paths: Sequence[str], decode: Decode) -> Iterator[np.ndarray]:
+    """In order; threads, as decoding and waiting for a disk release Python's lock."""
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        for start in progress(range(0, len(paths), CHUNK), f"decoding, {CHUNK} images a step,"):
+            yield from pool.map(decode, paths[start : start + CHUNK])
+
+
+def _room(folder: Path, needed: float, gigabytes: float) -> float:
+    """Bytes that a new store may take; to make room, stores that have not been used for a day go, oldest first."""
+    found = sorted((stat.st_mtime, stat.st_size, file) for file in folder.iterdir() for stat in [file.stat()])
+    room = gigabytes * 1e9 - sum(size for _, size, _ in found)
+    for used, size, file in found:
+        if room < needed and used < time.time() - IN_USE:
+            file.unlink(missing_ok=True)
+            room += size
+    if needed > room:
+        raise NoStoreError(_too_big(needed, folder, gigabytes))
+    if needed > (free := shutil.disk_usage(folder).free):
+        raise NoStoreError(f"decoded, the images take {needed / 1e9:.2f} GB, and {folder} has {free / 1e9:.2f} GB free")
+    return min(room, free)
+
+
+def _too_big(needed: float, folder: Path, gigabytes: float) -> str:
+    return (
+        f"decoded, the images take {needed / 1e9:.2f} GB or more, "
+        f"which DATALOADER.FAST_GB {gigabytes:g} does not leave in {folder}"
+    )
