@@ -22,15 +22,17 @@ def data(tmp_path_factory) -> Path:
 
 
 @needs_dassl
-@pytest.mark.parametrize("method", ["MPAFER", "CoOp", "PromptSRC"])
+@pytest.mark.parametrize(
+    ("method", "fast"), [("MPAFER", False), ("MPAFER", True), ("CoOp", False), ("PromptSRC", False)]
+)
 @pytest.mark.parametrize("dataset", ["rafdb", "sketchfer"])
-def test_both_engines_give_the_same_numbers(data, dataset, method, tmp_path):
+def test_both_engines_give_the_same_numbers(data, dataset, method, fast, tmp_path):
     """One config and seed: images, order, rates, losses of every step, predictions; and each reads the other's file."""
     yaml = ("--config-file", str(REPO / "configs/trainers" / method / "tiny.yaml"))
     logs, found = {}, {}
     for engine in ("dassl", "builtin"):
         out = tmp_path / engine
-        logs[engine] = own_runner(engine, *words(data, out, method, dataset, *yaml))
+        logs[engine] = own_runner(engine, *words(data, out, method, dataset, *yaml), fast=fast)
         found[engine] = json.loads((out / "results.json").read_text())
         assert found[engine]["engine"]["name"] == engine
     assert steps(logs["dassl"]) == steps(logs["builtin"]) and len(steps(logs["dassl"])) >= 4
@@ -39,7 +41,7 @@ def test_both_engines_give_the_same_numbers(data, dataset, method, tmp_path):
     for writer, reader in (("dassl", "builtin"), ("builtin", "dassl")):
         out = tmp_path / f"{writer} read by {reader}"
         flags = ("--eval-only", "--model-dir", str(tmp_path / writer), "--load-epoch", "2")
-        own_runner(reader, *words(data, out, method, dataset, *yaml, *flags))
+        own_runner(reader, *words(data, out, method, dataset, *yaml, *flags), fast=fast)
         np.testing.assert_array_equal(scores(out), a)
     other = words(data, tmp_path / "other", method, dataset, *yaml)
     other[other.index("--seed") + 1] = "2"
