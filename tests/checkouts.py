@@ -116,7 +116,7 @@ def accuracy(log: str) -> float:
 
 
 def own_runner(engine: str, *arguments: str, fast: bool = False) -> str:
-    """Run our own train.py on an engine, by default with the input path that checkouts have; returns what it printed."""
+    """Run our own train.py on an engine, by default as checkouts read images; returns what it printed."""
     environment = os.environ | {"OMP_NUM_THREADS": "1", "MPAFER_ENGINE": engine, "PYTHONWARNINGS": "ignore"}
     command = [sys.executable, str(REPO / "train.py"), *arguments, "DATALOADER.FAST", str(fast)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
