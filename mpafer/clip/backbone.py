@@ -80,7 +80,7 @@ class Clip(nn.Module):
     @property
     def dtype(self) -> torch.dtype:
         """Precision of the large weights."""
-        return self.visual.conv1.weight.dtype
+        return self.visual.transformer.dtype
 
     @property
     def device(self) -> torch.device:

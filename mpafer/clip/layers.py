@@ -137,6 +137,11 @@ class Transformer(nn.Module):
         super().__init__()
         self.resblocks = nn.ModuleList(Block(width, width // 64) for _ in range(layers))
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """Precision of the blocks' matrices."""
+        return next(self.parameters()).dtype
+
     def forward(
         self,
         x: Tensor,

@@ -89,7 +89,7 @@ class TextTower(nn.Module):
 
         ``prompts[l]`` [P, W] takes the P places after SOS before layer ``l + 1``; the first layer's are embeddings.
         """
-        dtype = self.transformer.resblocks[0].attn.in_proj_weight.dtype
+        dtype = self.transformer.dtype
         x = embeddings.to(dtype) + self.positional_embedding[: embeddings.shape[1]].to(dtype)
         x = self.transformer(x, within=prompts, start=1, causal=True)
         return self.ln_final(x[torch.arange(len(x), device=x.device), eot].float()) @ self.text_projection
