@@ -57,12 +57,12 @@ class Recipe:
     @property
     def stored(self) -> str:
         """What the stored arrays depend on beside their files."""
-        return f"{self.fixed!r}, {'columns' if self.resized_crop else 'channels'}"
+        return f"{self.fixed!r}, {'columns' if self.resized_crop else 'rows'}"
 
     def decode(self, path: str) -> np.ndarray:
-        """The image after the fixed steps, uint8: [W, 3, H] for `resized_crop`, else [3, H, W]."""
+        """The image after the fixed steps, uint8: [3, W, H] for `resized_crop`, else [3, H, W]."""
         image: Image.Image = self.fixed(read_image(path))
-        return np.ascontiguousarray(np.asarray(image).transpose((1, 2, 0) if self.resized_crop else (2, 0, 1)))
+        return np.ascontiguousarray(np.asarray(image).transpose((2, 1, 0) if self.resized_crop else (2, 0, 1)))
 
     def size(self, first: Tensor) -> tuple[int, int]:
         """Height and width of what is drawn; ``first``: any stored image."""
@@ -77,7 +77,7 @@ class Recipe:
         """
         channels: Iterable[Tensor]
         if self.resized_crop:
-            columns, _, rows = stored.shape
+            _, columns, rows = stored.shape
             box = crop_box(rows, columns, self.resized_crop.scale, self.resized_crop.ratio)
             mirrored = self.flip is not None and torch.rand(1).item() < self.flip.p
             channels = resized_crop(stored, box, self.resized_crop.size, self.resized_crop.interpolation, mirrored)
