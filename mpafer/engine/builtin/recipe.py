@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from functools import lru_cache
+from collections.abc import Sequence
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -75,18 +75,16 @@ class Recipe:
         Returns:
             The box that is to be erased from the values.
         """
-        channels: Iterable[Tensor]
-        if self.resized_crop:
+        if step := self.resized_crop:
             _, columns, rows = stored.shape
-            box = crop_box(rows, columns, self.resized_crop.scale, self.resized_crop.ratio)
+            box = crop_box(rows, columns, step.scale, step.ratio)
             mirrored = self.flip is not None and torch.rand(1).item() < self.flip.p
-            channels = resized_crop(stored, box, self.resized_crop.size, self.resized_crop.interpolation, mirrored)
+            resized_crop(stored, box, step.size, step.interpolation, mirrored, partial(self.put, out.unbind()))
         else:
             for step in (self.crop, self.flip):  # torchvision's own: on bytes they are exact
                 stored = step(stored) if step else stored
-            channels = stored
-        for number, (levels, target) in enumerate(zip(channels, out, strict=True)):
-            self.put(number, levels, target)
+            for channel, levels in enumerate(stored):
+                self.put(out.unbind(), channel, levels)
         return self._draw_erasing(out.shape) if self.erasing and torch.rand(1) < self.erasing.p else None
 
     def _draw_erasing(self, shape: Sequence[int]) -> Box | None:
@@ -94,8 +92,9 @@ class Recipe:
         *box, _ = T.RandomErasing.get_params(torch.empty(1).expand(*shape), scale, ratio, [0.0])
         return None if box[2] == shape[1] else tuple(box)  # all of it: no box was found
 
-    def put(self, channel: int, levels: Tensor, out: Tensor) -> None:
-        """Write levels, whole numbers from 0 to 255 of any type, as bytes or, where ``out`` is float32, as values."""
+    def put(self, channels: Sequence[Tensor], channel: int, levels: Tensor) -> None:
+        """Write levels, whole numbers from 0 to 255 of any type, as bytes or, into float32, as values."""
+        out = channels[channel]
         if out.dtype == torch.uint8:
             np.copyto(out.numpy(), levels.numpy(), casting="unsafe")  # vectorised, as torch's copy_ is not
         elif self.resized_crop:  # one pass; differs from the two divisions by rounding alone
