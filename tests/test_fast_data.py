@@ -137,8 +137,9 @@ def test_resized_crops_are_pillows(mode: str) -> None:
         height, width, *size = (int(side) for side in rng.integers(4, 150, 4))
         picture = rng.integers(0, 256, (height + 5, width + 3, 3), dtype=np.uint8)
         box, mirrored = (int(rng.integers(6)), int(rng.integers(4)), height, width), bool(rng.integers(2))
-        columns = torch.from_numpy(picture.transpose(1, 2, 0).copy())
-        found = torch.stack(list(resized_crop(columns, box, size, InterpolationMode(mode), mirrored)))
+        planes = torch.from_numpy(picture.transpose(2, 1, 0).copy())
+        found = torch.empty(3, *size)
+        resized_crop(planes, box, size, InterpolationMode(mode), mirrored, found.__setitem__)
         image = F.resized_crop(Image.fromarray(picture), *box, size, InterpolationMode(mode))
         difference = (found - F.pil_to_tensor(F.hflip(image) if mirrored else image)).abs()
         assert difference.max() <= 1

@@ -115,7 +115,7 @@ class FastLoader(DataLoader[dict[str, Any]]):
         if batch["img"].dtype == torch.uint8:
             batch["img"], levels = torch.empty_like(batch["img"], dtype=torch.float32), batch["img"]
             for channel in range(3):
-                self.dataset.recipe.put(channel, levels[:, channel], batch["img"][:, channel])
+                self.dataset.recipe.put(batch["img"].unbind(1), channel, levels[:, channel])
         for image, box in zip(batch["img"], erased, strict=True):
             if box is not None:
                 top, left, height, width = box

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from functools import lru_cache
+from collections.abc import Sequence
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -57,12 +57,12 @@ class Recipe:
     @property
     def stored(self) -> str:
         """What the stored arrays depend on beside their files."""
-        return f"{self.fixed!r}, {'columns' if self.resized_crop else 'channels'}"
+        return f"{self.fixed!r}, {'columns' if self.resized_crop else 'rows'}"
 
     def decode(self, path: str) -> np.ndarray:
-        """The image after the fixed steps, uint8: [W, 3, H] for `resized_crop`, else [3, H, W]."""
+        """The image after the fixed steps, uint8: [3, W, H] for `resized_crop`, else [3, H, W]."""
         image: Image.Image = self.fixed(read_image(path))
-        return np.ascontiguousarray(np.asarray(image).transpose((1, 2, 0) if self.resized_crop else (2, 0, 1)))
+        return np.ascontiguousarray(np.asarray(image).transpose((2, 1, 0) if self.resized_crop else (2, 0, 1)))
 
     def size(self, first: Tensor) -> tuple[int, int]:
         """Height and width of what is drawn; ``first``: any stored image."""
@@ -75,18 +75,16 @@ class Recipe:
         Returns:
             The box that is to be erased from the values.
         """
-        channels: Iterable[Tensor]
-        if self.resized_crop:
-            columns, _, rows = stored.shape
-            box = crop_box(rows, columns, self.resized_crop.scale, self.resized_crop.ratio)
+        if step := self.resized_crop:
+            _, columns, rows = stored.shape
+            box = crop_box(rows, columns, step.scale, step.ratio)
             mirrored = self.flip is not None and torch.rand(1).item() < self.flip.p
-            channels = resized_crop(stored, box, self.resized_crop.size, self.resized_crop.interpolation, mirrored)
+            resized_crop(stored, box, step.size, step.interpolation, mirrored, partial(self.put, out.unbind()))
         else:
             for step in (self.crop, self.flip):  # torchvision's own: on bytes they are exact
                 stored = step(stored) if step else stored
-            channels = stored
-        for number, (levels, target) in enumerate(zip(channels, out, strict=True)):
-            self.put(number, levels, target)
+            for channel, levels in enumerate(stored):
+                self.put(out.unbind(), channel, levels)
         return self._draw_erasing(out.shape) if self.erasing and torch.rand(1) < self.erasing.p else None
 
     def _draw_erasing(self, shape: Sequence[int]) -> Box | None:
@@ -94,8 +92,9 @@ class Recipe:
         *box, _ = T.RandomErasing.get_params(torch.empty(1).expand(*shape), scale, ratio, [0.0])
         return None if box[2] == shape[1] else tuple(box)  # all of it: no box was found
 
-    def put(self, channel: int, levels: Tensor, out: Tensor) -> None:
-        """Write levels, whole numbers from 0 to 255 of any type, as bytes or, where ``out`` is float32, as values."""
+    def put(self, channels: Sequence[Tensor], channel: int, levels: Tensor) -> None:
+        """Write levels, whole numbers from 0 to 255 of any type, as bytes or, into float32, as values."""
+        out = channels[channel]
         if out.dtype == torch.uint8:
             np.copyto(out.numpy(), levels.numpy(), casting="unsafe")  # vectorised, as torch's copy_ is not
         elif self.resized_crop:  # one pass; differs from the two divisions by rounding alone

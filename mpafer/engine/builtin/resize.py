@@ -8,7 +8,7 @@ float32 adds. Where that falls on the other side of a half, a value differs by 1
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -20,6 +20,7 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as F
 
 Box = tuple[int, int, int, int]  # top, left, height, width
+Put = Callable[[int, Tensor], None]
 
 
 def _bilinear(x: np.ndarray) -> np.ndarray:
@@ -75,30 +76,31 @@ def taps(size: int, target: int, mode: InterpolationMode, mirrored: bool = False
 
 
 def resized_crop(
-    columns: Tensor, box: Box, size: Sequence[int], mode: InterpolationMode, mirrored: bool
-) -> Iterator[Tensor]:
+    planes: Tensor, box: Box, size: Sequence[int], mode: InterpolationMode, mirrored: bool, put: Put
+) -> None:
     """Cut a box out, resize it and, ``mirrored``, flip it left to right.
 
     Args:
-        columns: the image as [W, 3, H] uint8, on the CPU: what is summed first, its columns, lie together.
+        planes: the image as [3, W, H] uint8, on the CPU: what is summed first, its columns, lie together.
         box: within the image.
         size: height and width of the result.
         mode: a key of KERNELS.
         mirrored: whether to flip.
-
-    Returns:
-        The three channels, [height, width] of whole numbers from 0 to 255 in float32; one by one, so that each is
-        still in the processor's cache where it is used.
+        put: takes the number of each of the three channels and the channel, [height, width] of whole numbers from 0
+            to 255 in float32; one by one, so that each is still in the processor's cache.
     """
     top, left, height, width = box
-    cut = columns[left : left + width, :, top : top + height]
+    cut = planes[:, left : left + width, top : top + height]
     if height > size[0]:  # which pass then comes first depends on Pillow's version: Pillow itself
-        picture = Image.fromarray(cut.permute(2, 0, 1).contiguous().numpy())
-        picture = F.resize(picture, list(size), mode)
-        return iter(F.pil_to_tensor(F.hflip(picture) if mirrored else picture).float())
-    crop = cut.float().view(width, 3 * height)
+        picture = F.resize(Image.fromarray(cut.permute(2, 1, 0).contiguous().numpy()), list(size), mode)
+        for channel, levels in enumerate(F.pil_to_tensor(F.hflip(picture) if mirrored else picture).float()):
+            put(channel, levels)
+        return
+    across, down = taps(width, size[1], mode, mirrored), taps(height, size[0], mode)
     # the half that rounds to nearest is added before a sum whose weights are 1 together: there are fewer values there
-    wide = taps(width, size[1], mode, mirrored).apply(crop.add_(0.5)).clamp_(0, 255).floor_()
-    rows = torch.from_numpy(np.ascontiguousarray(wide.add_(0.5).numpy().T))  # [3 * height, width]
-    vertical = taps(height, size[0], mode)
-    return (vertical.apply(channel).clamp_(0, 255).floor_() for channel in rows.view(3, height, -1))
+    for channel, levels in enumerate(cut.float().add_(0.5)):
+        # one name: what is done with is freed at once, and the next takes its place in the cache
+        levels = across.apply(levels).clamp_(0, 255).floor_()
+        levels = torch.from_numpy(np.ascontiguousarray(levels.add_(0.5).numpy().T))
+        levels = down.apply(levels).clamp_(0, 255).floor_()
+        put(channel, levels)
