@@ -19,8 +19,10 @@ from torchvision import transforms as T
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as F
 
-from mpafer.engine import distributed
+from mpafer.config import differences, extend_cfg
+from mpafer.engine import distributed, host
 from mpafer.engine.builtin import recipe, store
+from mpafer.engine.builtin.config import get_cfg_default
 from mpafer.engine.builtin.data import build_data_loader, set_epoch
 from mpafer.engine.builtin.dataset import Datum
 from mpafer.engine.builtin.fast import BatchMemory, FastLoader
@@ -227,6 +229,19 @@ def test_a_wrapper_of_ones_own_and_fast_false_are_plain(cfg: Any, faces: list[Da
         cfg, "RandomSampler", faces, 3, build_transform(cfg), True, type("Own", (DatasetWrapper,), {})
     )
     assert type(batches.dataset).__name__ == "Own"
+
+
+@pytest.mark.parametrize("engine, fast", [("builtin", True), ("dassl", False)])
+def test_it_is_the_default_of_our_own_engine(monkeypatch, engine: str, fast: bool) -> None:
+    monkeypatch.setattr(host, "ENGINE", engine)
+    config = get_cfg_default()
+    extend_cfg(config)
+    assert config.DATALOADER.FAST is fast
+    other = config.clone()
+    other.DATALOADER.FAST_GB = 1.0
+    assert not differences(config, other)  # a resumed run may have more room
+    other.DATALOADER.FAST = not fast
+    assert differences(config, other) == {"DATALOADER.FAST": (fast, not fast)}
 
 
 # --- the store
