@@ -45,7 +45,7 @@ class MLP(nn.Module):
 
 
 class _Attend(torch.autograd.Function):
-    """Attention with matrix products for a backward: torch's own takes three times as long for bfloat16 on a CPU."""
+    """Attention with matrix products for a backward: torch's own is slow for bfloat16 on a CPU."""
 
     @staticmethod
     def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, causal: bool) -> Tensor:
