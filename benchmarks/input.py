@@ -1,20 +1,14 @@
 """Images per second and core of the input path: read, decode, augment, batch; Dassl's loader, our plain and fast ones.
 
-    python benchmarks/input.py                                    # against our plain path alone
-    python benchmarks/input.py --upstream ~/Dassl.pytorch --json input.json
-
 RAF-DB-like JPEG files of 100 x 100, CLIP's 224 pixels bicubic, CoOp's training transforms; one process, one thread, the
-loaders in turns. Prints the median (minimum - maximum) over the rounds, and what decoding into the store took, once.
+loaders in turns.
 """
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import importlib.util
 import io
-import json
-import statistics
 import sys
 import tempfile
 import time
@@ -25,8 +19,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from common import Row, Settings, rate_row
 from PIL import Image
-from tabulate import tabulate
 
 import mpafer
 from mpafer.engine.builtin.config import get_cfg_default
@@ -97,7 +91,7 @@ def read_all(loader: Iterable[Any]) -> None:
         pass
 
 
-def measure(upstream: Path | None, *, images: int, repeats: int) -> dict[str, dict[str, list[float]]]:
+def timings(upstream: Path | None, *, images: int, repeats: int) -> dict[str, dict[str, list[float]]]:
     """Microseconds an image of every loader in every round, in training and in evaluation; "store": of decoding once.
 
     Args:
@@ -123,33 +117,21 @@ def measure(upstream: Path | None, *, images: int, repeats: int) -> dict[str, di
     return taken
 
 
-def spread(values: list[float], form: str = ".0f") -> str:
-    return f"{statistics.median(values):{form}} ({min(values):{form}} - {max(values):{form}})"
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--upstream", type=Path, metavar="DIR", help="Dassl checkout to compare with")
-    parser.add_argument("--images", type=int, default=1280)
-    parser.add_argument("--repeats", type=int, default=7)
-    parser.add_argument("--json", type=Path, help="write all times there")
-    args = parser.parse_args()
+def measure(settings: Settings) -> list[Row]:
+    """Against Dassl's loader, on one thread, by its CPU time; our plain path beside it."""
+    threads, images = torch.get_num_threads(), 64 if settings.size == "toy" else 1280
+    upstream = settings.upstream / "dassl" if settings.upstream else None
+    reason = "" if upstream and (upstream / "dassl").is_dir() else "no --upstream DIR with the checkout dassl"
     torch.set_num_threads(1)
-    taken = measure(args.upstream, images=args.images // BATCH * BATCH, repeats=args.repeats)
-    base = "Dassl" if args.upstream else "plain"
-    print(f"{args.images} images, batch {BATCH}, one thread, torch {torch.__version__}")
-    if base == "plain":
-        print("without --upstream: the comparison is with our own plain path")
+    try:
+        taken = timings(None if reason else upstream, images=images, repeats=settings.repeats)
+    finally:
+        torch.set_num_threads(threads)
+    rows = []
     for name, times in taken.items():
-        rows = []
-        for kind in (kind for kind in times if kind != "store"):
-            ratios = [theirs / ours for theirs, ours in zip(times[base], times[kind], strict=True)]
-            rows.append([kind, spread([1e6 / us for us in times[kind]]), spread(times[kind]), spread(ratios, ".2f")])
-        print(f"\n{name}; decoding into the store, once: {times['store'][0]:.0f} us an image")
-        print(tabulate(rows, ["loader", "images/s", "us an image", f"rate / {base}"], disable_numparse=True))
-    if args.json:
-        args.json.write_text(json.dumps({"args": {k: str(v) for k, v in vars(args).items()}, "microseconds": taken}))
-
-
-if __name__ == "__main__":
-    main()
+        theirs, note = times.get("Dassl", []), f"decoding into the store took {times['store'][0]:.0f} us an image, once"
+        for kind, least in (("fast", 5.0 if name == "training" else None), ("plain", None)):
+            row = rate_row(f"input, {name}, {kind} path / Dassl's loader", times[kind], theirs, 1_000_000, least=least)
+            row.note = reason or (note if kind == "fast" else "")
+            rows.append(row)
+    return rows

@@ -27,6 +27,7 @@ ROWS = {
     "step": "step.measure",
     "evaluation": "evaluation.measure",
     "predictions": "evaluation.predictions",
+    "input": "input.measure",
     "import": "imports.measure",
     "memory": "memory.measure",
     "gpu": "gpu.measure",
