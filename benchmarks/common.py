@@ -133,7 +133,13 @@ def batch_of(size: str, count: int, device: torch.device) -> dict[str, torch.Ten
 def machine() -> dict[str, Any]:
     """What the figures are of."""
     names = [line.split(":")[1].strip() for line in _cpuinfo() if line.startswith("model name")]
-    commit = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False)
+    commit = subprocess.run(
+        ["git", "describe", "--always", "--dirty"],
+        cwd=Path(__file__).parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     return {
         "cpu": f"{names[0] if names else platform.processor()}, {os.cpu_count()} cores",
         "amx": any(" amx_bf16" in line for line in _cpuinfo()),
