@@ -10,7 +10,8 @@ from pathlib import Path
 from common import Row, Settings
 
 REPO = Path(__file__).resolve().parent.parent
-MODULES = ("ablation", "compare", "cross", "datasets", "predict", "report", "sketch.pretrain", "sketch.sheet")
+MODULES = ("ablation", "compare", "cross", "cross.table", "datasets", "plug", "predict", "report", "sketch.pretrain",
+           "sketch.sheet")  # fmt: skip
 
 
 def measure(settings: Settings) -> list[Row]:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
-import os
 import random
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -18,10 +15,11 @@ from torch.utils.data import DataLoader, Dataset
 
 from mpafer.clip import Clip
 from mpafer.engine.builtin.images import read_image
-from mpafer.engine.files import atomic_file, cache_folder
+from mpafer.engine.files import atomic_file, cache_folder, fingerprint
 from mpafer.engine.progress import progress
 from mpafer.prompting.teachers import class_prototypes
 
+VERSION = 2  # of how features are computed: since 2 they leave the towers in float32
 logger = logging.getLogger(__name__)
 Transform = Callable[[Image.Image], Tensor]
 
@@ -86,10 +84,8 @@ def cached_prototypes(
 
 
 def _key(clip: Clip, items: Sequence[Any], transform: Transform) -> str:
-    stats = [os.stat(item.impath) for item in items]
-    images = [(item.impath, s.st_size, s.st_mtime_ns, item.label) for item, s in zip(items, stats, strict=True)]
-    parts = [clip.fingerprint, str(clip.dtype), repr(transform), images]
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:24]
+    labels = [item.label for item in items]
+    return fingerprint([VERSION, clip.fingerprint, str(clip.dtype), repr(transform), labels], [i.impath for i in items])
 
 
 def draw_per_class(items: Sequence[Any], shots: int, seed: int) -> list[Any]:

@@ -106,8 +106,14 @@ def test_low_precision_follows_float32(pair: tuple[torch.nn.Module, Clip], dtype
     assert low.visual.ln_pre.weight.dtype == torch.float32 and ours.dtype == torch.float32
     assert low.fingerprint == ours.fingerprint
     images = torch.randn(2, 3, ours.visual.image_size, ours.visual.image_size)
-    similarity = torch.cosine_similarity(low.encode_image(images).float(), ours.encode_image(images))
-    assert low.dtype == dtype and similarity.min() > 0.999
+    features = low.encode_image(images)
+    similarity = torch.cosine_similarity(features, ours.encode_image(images))
+    assert low.dtype == dtype and features.dtype == torch.float32 and similarity.min() > 0.999
+    assert low.encode_text(texts()).dtype == torch.float32
+    with torch.autocast("cpu", dtype=torch.bfloat16):  # PREC amp
+        mixed = ours.encode_image(images)
+        assert mixed.dtype == ours.encode_text(texts()).dtype == torch.float32
+    assert not torch.equal(mixed, ours.encode_image(images)), "the control: the towers did run in bfloat16"
 
 
 def test_formats_load_alike(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import engine_toy
 import numpy as np
 import pytest
 import torch
+from filelock import FileLock
 from PIL import Image
 from torch import Tensor
 from torchvision import transforms as T
@@ -30,6 +31,7 @@ from mpafer.engine.builtin.images import read_image
 from mpafer.engine.builtin.resize import resized_crop
 from mpafer.engine.builtin.store import NoStoreError, open_store
 from mpafer.engine.builtin.transforms import build_transform
+from mpafer.engine.files import TEMPORARY
 
 SIZES = [(40, 40), (37, 53), (61, 33), (100, 100), (24, 25), (90, 31), (33, 33), (48, 48), (41, 64)]  # width, height
 
@@ -353,6 +355,47 @@ def test_only_stores_that_were_not_used_for_a_day_make_room(cfg: Any, faces: lis
     open_store(paths, decode, "a", tmp_path, room)  # used again: in use
     with pytest.raises(NoStoreError):
         open_store(paths, decode, "e", tmp_path, room)
+
+
+def test_making_room_leaves_what_it_should(cfg: Any, faces: list[Datum], tmp_path: Path) -> None:
+    """The lock, however old, and stores that could not make room enough; a killed process's rest goes."""
+    paths, decode = [item.impath for item in faces], recipe.Recipe(build_transform(cfg, True)).decode
+    old = open_store(paths, decode, "a", tmp_path, 1.0).path
+    size, lock = old.stat().st_size, old.parent / ".lock"
+    rest = old.parent / f".b.u8.123{TEMPORARY}"
+    rest.write_bytes(bytes(2 * size))
+    for path in (old, lock):
+        os.utime(path, (time.time() - 3 * 86400,) * 2)
+    with pytest.raises(NoStoreError, match="FAST_GB"):
+        open_store(paths, decode, "b", tmp_path, 0.5 * size / 1e9)
+    assert old.exists() and lock.exists() and not rest.exists()
+    rest.write_bytes(bytes(2 * size))
+    made = open_store(paths, decode, "b", tmp_path, 1.5 * size / 1e9).path
+    assert made.exists() and lock.exists() and not old.exists()
+
+
+def test_another_users_folder_is_left_for_ones_own_cache(
+    cfg: Any, faces: list[Datum], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MPAFER_CACHE", str(tmp_path / "cache"))
+
+    def lock(path: Path) -> FileLock:
+        if "mpafer_fast" in str(path):
+            raise PermissionError(13, "Permission denied", str(path))
+        return FileLock(path)
+
+    monkeypatch.setattr(store, "FileLock", lock)
+    paths, decode = [item.impath for item in faces], recipe.Recipe(build_transform(cfg, True)).decode
+    assert open_store(paths, decode, "a", tmp_path, 1.0).path.parent == tmp_path / "cache/fast"
+
+
+def test_images_of_two_sizes_in_a_batch_are_refused(cfg: Any, tmp_path: Path) -> None:
+    stored = [torch.zeros(3, 30, 30, dtype=torch.uint8), torch.zeros(3, 20, 40, dtype=torch.uint8)]
+    parts = recipe.Recipe(T.Compose([T.ToTensor()]))
+    out = torch.empty(3, *parts.size(stored[0]))
+    parts.draw(stored[0], out)
+    with pytest.raises(ValueError, match=r"images of \(30, 30\) and \(20, 40\) pixels"):
+        parts.draw(stored[1], out)
 
 
 def count_and_store(root: Path, paths: list[str]) -> None:

@@ -57,11 +57,12 @@ def test_a_step_does_not_wait_for_the_device() -> None:
 def test_checkpointing_takes_less_memory_for_the_same_loss() -> None:
     model = mpafer.build_model("MPAFER", random_clip(layers=6), CLASSES, prec="bf16").cuda()
     images, labels, found = torch.randn(64, 3, 32, 32).cuda(), torch.arange(64).cuda() % 7, []
-    for again in (False, True):
+    for again in (False, False, True):  # the first warms up: libraries take memory of their own
         model.clip.checkpoint_activations(again)
         torch.cuda.reset_peak_memory_stats()
         before = torch.cuda.memory_allocated()
         loss = torch.stack(list(model.losses(model(images), labels).values())).sum()
         loss.backward()
         found.append((loss.item(), torch.cuda.max_memory_allocated() - before))
-    assert found[0][0] == pytest.approx(found[1][0], rel=1e-5) and found[1][1] < found[0][1]
+    (_, (loss, kept), (loss_again, less)) = found
+    assert loss_again == pytest.approx(loss, rel=1e-5) and less < 0.75 * kept

@@ -25,6 +25,12 @@ class LayerNorm(nn.LayerNorm):
         return super().forward(x.float()).to(x.dtype)
 
 
+def leave(x: Tensor, norm: nn.Module, projection: Tensor) -> Tensor:
+    """A tower's way out, [..., W] -> [..., D]; float32 in all precisions, as features are compared by small angles."""
+    with torch.autocast(x.device.type, enabled=False):
+        return norm(x.float()) @ projection
+
+
 class MLP(nn.Module):
     """Two linear layers with ``QuickGELU(x) = x * sigmoid(1.702 x)`` between them.
 

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from mpafer.clip.layers import LayerNorm, Transformer
+from mpafer.clip.layers import LayerNorm, Transformer, leave
 
 
 class VisionTower(nn.Module):
@@ -63,7 +63,7 @@ class VisionTower(nn.Module):
             x = self.transformer(x, within=prompts[1:], start=1 + self.patches, rows=rows or 1 + self.patches)
         else:
             x = self.transformer(self.ln_pre(x), beside=prompts, rows=rows)
-        x = self.ln_post(x.float()) @ self.proj  # float32 in all precisions, as features are compared by small angles
+        x = leave(x, self.ln_post, self.proj)
         return x[:, 0], x[:, 1:]
 
 
@@ -92,4 +92,4 @@ class TextTower(nn.Module):
         dtype = self.transformer.dtype
         x = embeddings.to(dtype) + self.positional_embedding[: embeddings.shape[1]].to(dtype)
         x = self.transformer(x, within=prompts, start=1, causal=True)
-        return self.ln_final(x[torch.arange(len(x), device=x.device), eot].float()) @ self.text_projection
+        return leave(x[torch.arange(len(x), device=x.device), eot], self.ln_final, self.text_projection)

@@ -82,7 +82,7 @@ def evaluate(
     def infer(batch: dict[str, Any]) -> tuple[Tensor, Tensor]:
         return model(batch["img"].to(device)).logits[:, matched.columns], batch["label"]
 
-    batch_size = cfg.DATALOADER.TEST.BATCH_SIZE
+    batch_size, cfg.USE_CUDA = cfg.DATALOADER.TEST.BATCH_SIZE, torch.device(device).type == "cuda"
     loader = build_data_loader(cfg, "SequentialSampler", matched.items, batch_size, transform, is_train=False)
     predictions = collect_predictions(loader, infer)
     cfg.DATASET.NUM_SHOTS = source.NUM_SHOTS  # that the run learned from

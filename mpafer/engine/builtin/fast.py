@@ -65,14 +65,16 @@ class FastImages(DatasetWrapper):
 
     def open(self) -> None:
         """Open the store on first use: a run that only evaluates does not decode the training images."""
+        if self.store is not None:
+            self.store.touch()
         if self.opened:
             return
-        self.opened = True
         paths = [item.impath for item in self.data_source]
         try:
             self.store = open_store(paths, self.recipe.decode, self.recipe.stored, self.root, self.gigabytes)
         except NoStoreError as reason:
             announce(reason, self.is_train)
+        self.opened = True
 
     def __getitems__(self, indices: Sequence[int]) -> dict[str, Any]:
         if self.store is None:

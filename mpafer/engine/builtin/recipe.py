@@ -83,6 +83,9 @@ class Recipe:
         else:
             for step in (self.crop, self.flip):  # torchvision's own: on bytes they are exact
                 stored = step(stored) if step else stored
+            if stored.shape != out.shape:
+                sizes = f"{tuple(out.shape[1:])} and {tuple(stored.shape[1:])}"
+                raise ValueError(f"a batch has images of {sizes} pixels; a transform has to bring them to one size")
             for channel, levels in enumerate(stored):
                 self.put(out.unbind(), channel, levels)
         return self._draw_erasing(out.shape) if self.erasing and torch.rand(1) < self.erasing.p else None

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import PIL
 import torch
 from filelock import FileLock
 from torch import Tensor
 
 from mpafer.engine.builtin.images import UnreadableImageError
-from mpafer.engine.files import atomic_file, fingerprint, keep_folder
+from mpafer.engine.files import TEMPORARY, atomic_file, cache_folder, fingerprint, keep_folder
 from mpafer.engine.progress import progress
 
 VERSION = 1  # of the file's format: the arrays, one after the other, then a row of int64 for each: offset and shape
@@ -44,6 +45,11 @@ class ImageStore:
         offset, a, b, c = self.index[number].tolist()
         return self.bytes[offset : offset + a * b * c].view(a, b, c)
 
+    def touch(self) -> None:
+        """Note that it is in use, for `_room`."""
+        with suppress(OSError):  # not ours to change, or gone by now: what is mapped stays
+            os.utime(self.path)
+
     def __reduce__(self) -> tuple[Any, ...]:
         return ImageStore, (self.path, self.count)  # a process that is sent it maps the file itself
 
@@ -62,24 +68,29 @@ def open_store(paths: Sequence[str], decode: Decode, what: str, beside: Path, gi
         UnreadableImageError: by ``decode``.
         NoStoreError: it would be too big, or cannot be written.
     """
-    folder = keep_folder(beside, "fast")
     try:
-        path = folder / f"{fingerprint([VERSION, what], paths)}.u8"
+        name = f"{fingerprint([VERSION, PIL.__version__, what], paths)}.u8"
     except OSError as error:
         raise UnreadableImageError(f"cannot read the image {error.filename}: {error.strerror}") from error
-    try:
-        if not path.is_file():
-            folder.mkdir(parents=True, exist_ok=True)
-            with FileLock(folder / ".lock"):
-                if not path.is_file():
-                    _write(path, paths, decode, gigabytes)
-        with suppress(OSError):
-            os.utime(path)  # the last use, for `_room`
-        return ImageStore(path, len(paths))
-    except UnreadableImageError:
-        raise
-    except (OSError, NotImplementedError) as error:  # the second: a disk that knows no locks
-        raise NoStoreError(f"the decoded images cannot be kept in {folder} ({error})") from error
+    refused: Exception | None = None
+    for folder in dict.fromkeys((keep_folder(beside, "fast"), cache_folder("fast"))):
+        path = folder / name
+        try:
+            if not path.is_file():
+                folder.mkdir(parents=True, exist_ok=True)
+                with FileLock(folder / ".lock"):
+                    if not path.is_file():
+                        _write(path, paths, decode, gigabytes)
+            store = ImageStore(path, len(paths))
+            store.touch()
+            return store
+        except UnreadableImageError:
+            raise
+        except PermissionError as error:  # the folder is another user's: into one's own
+            refused = error
+        except (OSError, NotImplementedError) as error:  # the second: a disk that knows no locks
+            raise NoStoreError(f"the decoded images cannot be kept in {folder} ({error})") from error
+    raise NoStoreError(f"the decoded images cannot be kept ({refused})")
 
 
 def _write(path: Path, paths: Sequence[str], decode: Decode, gigabytes: float) -> None:
@@ -106,17 +117,24 @@ def _decoded(paths: Sequence[str], decode: Decode) -> Iterator[np.ndarray]:
 
 
 def _room(folder: Path, needed: float, gigabytes: float) -> float:
-    """Bytes that a new store may take; to make room, stores that have not been used for a day go, oldest first."""
-    found = sorted((stat.st_mtime, stat.st_size, file) for file in folder.iterdir() for stat in [file.stat()])
-    room = gigabytes * 1e9 - sum(size for _, size, _ in found)
-    for used, size, file in found:
-        if room < needed and used < time.time() - IN_USE:
-            file.unlink(missing_ok=True)
-            room += size
-    if needed > room:
+    """Bytes that a new store may take, under the folder's lock.
+
+    To make room, if that helps, stores that have not been used for a day go, oldest first.
+    """
+    for rest in folder.glob(f".*{TEMPORARY}"):  # of a process that was killed while it held the lock
+        rest.unlink(missing_ok=True)
+    found = sorted((stat.st_mtime, stat.st_size, file) for file in folder.glob("*.u8") for stat in [file.stat()])
+    old = [(size, file) for used, size, file in found if used < time.time() - IN_USE]
+    room, free = gigabytes * 1e9 - sum(size for _, size, _ in found), shutil.disk_usage(folder).free
+    gain = sum(size for size, _ in old)
+    if needed > room + gain:
         raise NoStoreError(_too_big(needed, folder, gigabytes))
-    if needed > (free := shutil.disk_usage(folder).free):
+    if needed > free + gain:
         raise NoStoreError(f"decoded, the images take {needed / 1e9:.2f} GB, and {folder} has {free / 1e9:.2f} GB free")
+    for size, file in old:
+        if needed > min(room, free):
+            file.unlink(missing_ok=True)
+            room, free = room + size, free + size
     return min(room, free)
 
 
