@@ -12,7 +12,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from PIL import Image
 from torch import nn
 
 from mpafer.clip.tokens import clip_module
@@ -128,6 +130,12 @@ def batch_of(size: str, count: int, device: torch.device) -> dict[str, torch.Ten
     generator = torch.Generator().manual_seed(1)
     images = torch.randn(count, 3, side, side, generator=generator).to(device)
     return {"img": images, "label": torch.arange(count, device=device) % len(FACES)}
+
+
+def soft_noise(rng: np.random.Generator, side: int) -> Image.Image:
+    """Smooth colours, which take about as many bytes of JPEG as a face."""
+    coarse = Image.fromarray(rng.integers(0, 256, (7, 7, 3), dtype=np.uint8))
+    return coarse.resize((side, side), Image.Resampling.BICUBIC)
 
 
 def machine() -> dict[str, Any]:

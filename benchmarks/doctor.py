@@ -14,8 +14,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from common import Row, Settings
-from PIL import Image
+from common import Row, Settings, soft_noise
 
 from mpafer.datasets.rafdb import RAFDB
 
@@ -29,8 +28,7 @@ def make_tree(root: Path, share: float) -> int:
         counts = [max(round(share * count), 1) for count in RAFDB.published[split]]
         for number, label in enumerate(rng.permutation(np.repeat(np.arange(1, 8), counts)), start=1):
             stem = f"{split}_{number:0{digits}d}"
-            coarse = Image.fromarray(rng.integers(0, 256, (7, 7, 3), dtype=np.uint8))
-            coarse.resize((100, 100), Image.Resampling.BICUBIC).save(images / f"{stem}_aligned.jpg", quality=90)
+            soft_noise(rng, 100).save(images / f"{stem}_aligned.jpg", quality=90)
             rows.append(f"{stem}.jpg {label}")
     (root / "RAF-DB/basic/EmoLabel").mkdir()
     (root / "RAF-DB/basic/EmoLabel/list_patition_label.txt").write_text("\n".join(rows))

@@ -7,20 +7,18 @@ loaders in turns.
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import io
-import sys
 import tempfile
 import time
-import types
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from common import Row, Settings, rate_row
+from common import Row, Settings, rate_row, soft_noise
 from PIL import Image
+from upstream import DASSL, checkouts, missing
 
 import mpafer
 from mpafer.engine.builtin.config import get_cfg_default
@@ -36,8 +34,7 @@ def make_images(folder: Path, count: int) -> list[str]:
     """JPEG files of about RAF-DB's size in bytes: smooth colours and a little noise."""
     rng, paths = np.random.default_rng(0), []
     for number in range(count):
-        coarse = Image.fromarray(rng.integers(0, 256, (7, 7, 3), dtype=np.uint8))
-        smooth = np.asarray(coarse.resize((100, 100), Image.Resampling.BICUBIC), int)
+        smooth = np.asarray(soft_noise(rng, 100), int)
         noisy = smooth + rng.integers(-8, 9, smooth.shape)
         paths.append(str(folder / f"{number}.jpg"))
         Image.fromarray(noisy.clip(0, 255).astype(np.uint8)).save(paths[-1], quality=90)
@@ -64,15 +61,11 @@ def loader_of(paths: list[str], root: Path, is_train: bool, fast: bool) -> Any:
 
 
 def upstream_loader(paths: list[str], upstream: Path, is_train: bool) -> Iterable[Any]:
-    """Dassl's own, from a checkout; what that imports beside it and is not here is replaced by empty stand-ins."""
-    for name, attribute in (("wilds", "get_dataset"), ("pandas", "DataFrame")):
-        if name not in sys.modules and importlib.util.find_spec(name) is None:
-            sys.modules[name] = types.ModuleType(name)
-            setattr(sys.modules[name], attribute, None)
-    sys.path.insert(0, str(upstream))
-    from dassl.config import get_cfg_default as dassl_defaults
-    from dassl.data import data_manager
-    from dassl.data.datasets import Datum as DasslDatum
+    """Dassl's own, from the checkout ``dassl`` in a folder."""
+    with checkouts(upstream):
+        from dassl.config import get_cfg_default as dassl_defaults
+        from dassl.data import data_manager
+        from dassl.data.datasets import Datum as DasslDatum
 
     cfg = recipe(dassl_defaults())
     items = [DasslDatum(path, 0, 0, "face") for path in paths]
@@ -95,7 +88,7 @@ def timings(upstream: Path | None, *, images: int, repeats: int) -> dict[str, di
     """Microseconds an image of every loader in every round, in training and in evaluation; "store": of decoding once.
 
     Args:
-        upstream: a Dassl checkout, or None.
+        upstream: a folder with the checkout ``dassl``, or None.
         images: files, a multiple of the batch.
         repeats: rounds, after one that warms up; in a round every loader goes through all files once.
     """
@@ -120,11 +113,10 @@ def timings(upstream: Path | None, *, images: int, repeats: int) -> dict[str, di
 def measure(settings: Settings) -> list[Row]:
     """Against Dassl's loader, on one thread, by its CPU time; our plain path beside it."""
     threads, images = torch.get_num_threads(), 64 if settings.size == "toy" else 1280
-    upstream = settings.upstream / "dassl" if settings.upstream else None
-    reason = "" if upstream and (upstream / "dassl").is_dir() else "no --upstream DIR with the checkout dassl"
+    reason = missing(settings.upstream, DASSL)
     torch.set_num_threads(1)
     try:
-        taken = timings(None if reason else upstream, images=images, repeats=settings.repeats)
+        taken = timings(None if reason else settings.upstream, images=images, repeats=settings.repeats)
     finally:
         torch.set_num_threads(threads)
     rows = []

@@ -14,8 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from common import FACES, SIZES, Row, Settings, openai_model
-from PIL import Image
+from common import FACES, SIZES, Row, Settings, openai_model, soft_noise
 
 from mpafer.engine.checkpoint import checkpoint_path, load_checkpoint
 
@@ -103,5 +102,4 @@ def write_images(folder: Path, side: int, per_class: int) -> None:
             place = folder / split / name
             place.mkdir(parents=True)
             for number in range(count):
-                coarse = Image.fromarray(rng.integers(0, 256, (7, 7, 3), dtype=np.uint8))
-                coarse.resize((side, side), Image.Resampling.BICUBIC).save(place / f"{number}.jpg")
+                soft_noise(rng, side).save(place / f"{number}.jpg")

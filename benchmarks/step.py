@@ -35,7 +35,8 @@ def measure(settings: Settings) -> list[Row]:
     theirs = openai_model(settings.size)
     backbone = Clip.from_state_dict(theirs.state_dict()).to(settings.device)
     batch = batch_of(settings.size, settings.batch, settings.device)
-    reason = upstream.missing(settings.upstream) or ("upstream runs on the CPU here" if batch["img"].is_cuda else "")
+    reason = upstream.missing(settings.upstream, upstream.MAPLE, upstream.DASSL)
+    reason = reason or ("upstream runs on the CPU here" if batch["img"].is_cuda else "")
     calls: dict[str, Callable[[], object]] = {}
     if not reason and settings.upstream:
         calls["theirs"] = upstream.maple_step(settings.upstream, theirs.state_dict(), FACES, batch)

@@ -1,6 +1,6 @@
-"""Upstream MaPLe's own trainer, from checkouts the user gives: never imported without them.
+"""Upstream's own code, MaPLe's trainer and Dassl, from checkouts the user gives: never imported without them.
 
-Its packages are called ``clip``, ``trainers`` and ``datasets``; they are in sys.modules only while it is built.
+Its packages are called ``clip``, ``trainers`` and ``datasets``; they are in sys.modules only while they are asked for.
 """
 
 from __future__ import annotations
@@ -19,14 +19,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+MAPLE, DASSL = "maple/trainers/maple.py", "dassl/dassl/engine"  # what tells their checkouts
 _THEIRS = ("clip", "trainers", "datasets", "train", "dassl", "wilds", "pandas")
 
 
-def missing(upstream: Path | None) -> str:
-    """Why upstream cannot be run, in a line; "" where it can."""
+def missing(upstream: Path | None, *needed: str) -> str:
+    """Why upstream, of which these files are needed, cannot be run, in a line; "" where it can."""
     if upstream is None:
         return "no --upstream DIR (a folder with the checkouts maple and dassl)"
-    absent = [name for name in ("maple/trainers/maple.py", "dassl/dassl/engine") if not (upstream / name).exists()]
+    absent = [name for name in needed if not (upstream / name).exists()]
     return f"{upstream} has no {', '.join(absent)}" if absent else ""
 
 
@@ -41,7 +42,7 @@ def maple_step(upstream: Path, state: dict[str, Tensor], classes: list[str], bat
     """
     side = batch["img"].shape[-1]
     quiet = contextlib.redirect_stdout(io.StringIO())
-    with _checkouts(upstream), tempfile.TemporaryDirectory() as folder, _float32(), quiet:
+    with checkouts(upstream), tempfile.TemporaryDirectory() as folder, _float32(), quiet:
         from clip import clip
         from dassl.config import get_cfg_default
         from dassl.engine import TRAINER_REGISTRY
@@ -76,7 +77,7 @@ def maple_step(upstream: Path, state: dict[str, Tensor], classes: list[str], bat
 
 
 @contextlib.contextmanager
-def _checkouts(upstream: Path) -> Iterator[None]:
+def checkouts(upstream: Path) -> Iterator[None]:
     """Their names in sys.modules and sys.path; ours are back afterwards."""
     ours = {name: module for name, module in sys.modules.items() if name.split(".")[0] in _THEIRS}
     path = list(sys.path)

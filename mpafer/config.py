@@ -23,6 +23,8 @@ def extend_cfg(cfg: CfgNode, *, baselines: bool | None = None) -> None:
     """
     from mpafer.trainers import METHODS
 
+    ours = host.ENGINE == "builtin"
+    methods = METHODS if (ours if baselines is None else baselines) else {"MPAFER": METHODS["MPAFER"]}
     _add(cfg.DATASET, SUBSAMPLE_CLASSES="all")  # all, base, new (as CoOp), or names with commas
     _add(cfg.DATASET, VAL_FRACTION=0.1)  # cut from training, stratified by seed, when a choice needs a validation set
     _add(cfg.DATASET, DESCRIPTIONS="")  # YAML or JSON, class name -> text; "" = the table of the paper's supplement
@@ -30,16 +32,13 @@ def extend_cfg(cfg: CfgNode, *, baselines: bool | None = None) -> None:
     _add(cfg.DATASET, FACE_BOX=-1.0)  # AffectNet's CSV, CK+: cut to the face and this share a side; below 0 = whole
     _add(cfg.DATASET, LABEL_RULE="majority")  # FERPlus: from ten votes to a label, see docs/datasets.md
     _add(cfg.DATASET, NEUTRAL="used", FRAMES=1, FOLD=0)  # CK+: neutral's source, last frames a sequence, fold 1 to 10
-    fast = host.ENGINE != "dassl"  # decoded images are kept, in FAST_GB gigabytes a folder; see engine/builtin/fast.py
-    _add(cfg.DATALOADER, FAST=fast, FAST_GB=8.0)
+    _add(cfg.DATALOADER, FAST=ours, FAST_GB=8.0)  # decoded images are kept, so many gigabytes a folder; see fast.py
     _add(cfg.INPUT, RE_P=0.5, RE_SCALE=(0.02, 0.25), RE_RATIO=(0.3, 3.3))  # transform "random_erasing"
     _add(cfg.TRAIN, CLASS_WEIGHTS="none")  # of the cross-entropy, in every method: none, or balanced = N / (C n_c)
     _add(cfg.TRAIN, COMPILE=False)  # torch.compile the towers' blocks, where there is a compiler
     _add(cfg.TRAIN, CHECKPOINTING=False)  # compute activations again in the backward: less memory, a third more time
     _add(cfg.TEST, CROSS_CLASSES="keep")  # of mpafer.cross: what becomes of classes that the other data set lacks
-    for name, method in METHODS.items():
-        if name != "MPAFER" and not (host.ENGINE == "builtin" if baselines is None else baselines):
-            continue
+    for method in methods.values():
         _add(cfg.TRAINER, **{method.node: CfgNode()})
         _add(cfg.TRAINER[method.node], **method.Options().node())  # CoOp and KgCoOp share theirs, as upstream
 

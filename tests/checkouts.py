@@ -82,17 +82,17 @@ def words(data: Path, out: Path, trainer: str, dataset: str, *flags: str, **opti
     ]  # fmt: skip
 
 
-def run(checkout: Path, *arguments: str, plug: Path | None = None, engine: str = "dassl", ok: bool = True) -> str:
+def run(checkout: Path, *arguments: str, plug: bool = False) -> str:
     """Run ``train_fer.py``, or with ``plug`` a runner as it is through mpafer.plug; returns what it printed."""
     environment = os.environ | {
-        "MPAFER_CACHE": str(checkout.parent / "cache"), "OMP_NUM_THREADS": "1", "MPAFER_ENGINE": engine,
+        "MPAFER_CACHE": str(checkout.parent / "cache"), "OMP_NUM_THREADS": "1", "MPAFER_ENGINE": "dassl",
         "PYTHONWARNINGS": "ignore",
     }  # fmt: skip
-    how, what = ("path", ["train_fer.py"]) if plug is None else ("module", ["mpafer.plug"])
+    how, what = ("module", "mpafer.plug") if plug else ("path", "train_fer.py")
     code = WITHOUT_GPU.replace("{how}", how)
-    command = [sys.executable, "-c", code, *what, *arguments]
+    command = [sys.executable, "-c", code, what, *arguments]
     done = subprocess.run(command, cwd=checkout, env=environment, capture_output=True, text=True)
-    assert (done.returncode == 0) is ok, done.stdout[-3000:] + done.stderr[-3000:]
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     return done.stdout
 
 

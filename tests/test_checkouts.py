@@ -97,13 +97,13 @@ def test_the_checkouts_own_method_runs_on_our_data(checkout, name, data, dataset
     options = {f"TRAINER.{method.upper()}.PREC": precision}
     flags = ["--config-file", f"configs/trainers/{yaml}", "--backbone", "tiny" if name == "coop" else f"{data}/wide.pt"]
     out = tmp_path / "run"
-    trained = run(checkout, *REPAIRS, *words(data, out, method, dataset, *flags, **options), plug=checkout)
+    trained = run(checkout, *REPAIRS, *words(data, out, method, dataset, *flags, **options), plug=True)
     assert "Repaired dassl" in trained and len(steps(trained)) >= 4
     loaded = run(checkout, *REPAIRS, *words(data, tmp_path / "again", method, dataset, *flags, "--eval-only",
-                 "--model-dir", str(out), "--load-epoch", "2", **options), plug=checkout)  # fmt: skip
+                 "--model-dir", str(out), "--load-epoch", "2", **options), plug=True)  # fmt: skip
     assert accuracy(loaded) == accuracy(trained)
     forget_last_epoch(out)
-    resumed = run(checkout, *REPAIRS, *words(data, out, method, dataset, *flags, **options), plug=checkout)
+    resumed = run(checkout, *REPAIRS, *words(data, out, method, dataset, *flags, **options), plug=True)
     rates = [[re.findall(r"lr (\S+)", line)[0] for line in steps(log) if "epoch [2/2]" in line]
              for log in (trained, resumed)]  # fmt: skip
     assert rates[0] == rates[1] and len(set(rates[0])) == 2
@@ -114,7 +114,7 @@ def test_the_launcher_runs_the_runner_as_it_is(checkout, data, tmp_path):
     outs = tmp_path / "lines", tmp_path / "plug"
     logs = [
         run(checkout, *words(data, outs[0], "MPAFER", "rafdb", *TINY)),
-        run(checkout, "train.py", *words(data, outs[1], "MPAFER", "rafdb", *TINY), plug=checkout),
+        run(checkout, "train.py", *words(data, outs[1], "MPAFER", "rafdb", *TINY), plug=True),
     ]
     assert steps(logs[0]) == steps(logs[1])
     np.testing.assert_array_equal(scores(outs[0]), scores(outs[1]))

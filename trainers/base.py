@@ -129,7 +129,7 @@ class PromptTrainer(TrainerX):
         return items, tested.transforms[0], loading.TEST.BATCH_SIZE, loading.NUM_WORKERS
 
     def parse_batch_train(self, batch: dict[str, Any]) -> tuple[Tensor, Tensor]:
-        return tuple(batch[key].to(self.device, non_blocking=True) for key in ("img", "label"))
+        return self.parse_batch_test(batch)
 
     def set_model_mode(self, mode: str = "train", names: Any = None) -> None:
         super().set_model_mode(mode, names)

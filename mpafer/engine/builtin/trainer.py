@@ -124,7 +124,7 @@ class SimpleTrainer(TrainerBase):
                 prune_checkpoints(folder, keep=lambda epoch: frequency > 0 and epoch % frequency == 0)
 
     def after_train(self) -> None:
-        print("Finish training\nFinished training")  # CoOp's parse_test_res.py reads on from the first, MaPLe from 2nd
+        print("Finish training\nFinished training")  # what CoOp's and MaPLe's parse_test_res.py wait for
         distributed.barrier()  # rank 0 may still be writing what the others load
         if not self.cfg.TEST.NO_TEST:
             if self.cfg.TEST.FINAL_MODEL == "best_val":
