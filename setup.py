@@ -25,7 +25,6 @@ setup(
     package_data={
         "mpafer.clip": ["assets/*.safetensors"],
         "mpafer.compare": ["*.yaml"],
-        "mpafer.datasets": ["*.yaml"],
         "mpafer.prompting": ["*.yaml"],
         "mpafer.configs": ["**/*.yaml"],
     },

@@ -48,17 +48,10 @@ def parse_args() -> argparse.Namespace:
 
 def setup_cfg(args: argparse.Namespace) -> CfgNode:
     """Defaults, then data set, method, flags and KEY VALUE pairs, each over the one before."""
-    import mpafer
-    from mpafer.config import merge_file, merge_list
-    from mpafer.engine.host import get_cfg_default
+    from mpafer.run_config import run_config
 
-    cfg = get_cfg_default()
-    mpafer.extend_cfg(cfg, baselines=True)
-    for path in (args.dataset_config_file, args.config_file):
-        if path:
-            merge_file(cfg, path)
-    cfg.SEED = args.seed
     flags = {
+        "SEED": args.seed,
         "DATASET.ROOT": args.root,
         "OUTPUT_DIR": args.output_dir,
         "RESUME": args.resume,
@@ -69,29 +62,30 @@ def setup_cfg(args: argparse.Namespace) -> CfgNode:
         "MODEL.BACKBONE.NAME": args.backbone,
         "MODEL.HEAD.NAME": args.head,
     }
-    cfg.merge_from_list([word for key, value in flags.items() if value for word in (key, value)])
-    merge_list(cfg, args.opts)
-    return cfg
+    given = {key: value for key, value in flags.items() if value or key == "SEED"}
+    return run_config(dataset=args.dataset_config_file, method_file=args.config_file, flags=given, pairs=args.opts)
 
 
 def main(args: argparse.Namespace) -> None:
-    import mpafer
-    from mpafer.engine import distributed, host
+    from mpafer.common import distributed
+    from mpafer.common.seeds import set_random_seed
+    from mpafer.common.versions import package_version
+    from mpafer.engine.log import collect_env_info, setup_logger
+    from mpafer.run_config import find_method
 
     cfg = setup_cfg(args)
     distributed.init(cfg.USE_CUDA)
-    mpafer.register(baselines=True)
     if cfg.SEED < 0:
         cfg.SEED = run_seed(cfg)
     cfg.freeze()
-    host.set_random_seed(cfg.SEED)
-    host.setup_logger(cfg.OUTPUT_DIR)
+    set_random_seed(cfg.SEED)
+    setup_logger(cfg.OUTPUT_DIR)
     logging.basicConfig(stream=sys.stdout, format="%(levelname)s %(name)s: %(message)s", force=True)
     logging.getLogger("mpafer").setLevel(logging.INFO)
     ranks = distributed.world_size()
-    print(f"** Config **\n{cfg}\n\n** Engine **\n{host.ENGINE} {host.ENGINE_VERSION}, processes: {ranks}\n")
-    print(f"** System info **\n{host.collect_env_info()}\n")
-    trainer = host.build_trainer(cfg)
+    print(f"** Config **\n{cfg}\n\n** Runner **\nmpafer {package_version('mpafer')}, processes: {ranks}\n")
+    print(f"** System info **\n{collect_env_info()}\n")
+    trainer = find_method(cfg.TRAINER.NAME)(cfg)
     if args.eval_only:
         trainer.load_model(args.model_dir, epoch=args.load_epoch)
         trainer.test()
@@ -102,8 +96,8 @@ def main(args: argparse.Namespace) -> None:
 
 def run_seed(cfg: CfgNode) -> int:
     """The seed where none was given: drawn once, kept in OUTPUT_DIR, so that a resumed run has it again."""
-    from mpafer.engine import distributed
-    from mpafer.engine.builtin.utils import draw_run_seed
+    from mpafer.common import distributed
+    from mpafer.common.seeds import draw_run_seed
 
     path = Path(cfg.OUTPUT_DIR) / "seed.txt"
     seed = int(path.read_text()) if path.is_file() else draw_run_seed()
@@ -114,7 +108,7 @@ def run_seed(cfg: CfgNode) -> int:
 
 
 def front_door() -> None:
-    """Import the package once, so that a missing one or an engine that cannot be had is one line."""
+    """Import the package once, so that a missing one is one line."""
     try:
         import mpafer  # noqa: F401
     except ModuleNotFoundError as error:
@@ -122,14 +116,14 @@ def front_door() -> None:
         raise SystemExit(
             f"error: {error}; install it into this Python: {sys.executable} -m pip install -e {repo}"
         ) from error
-    except (ImportError, ValueError) as error:  # MPAFER_ENGINE
+    except ImportError as error:
         raise SystemExit(f"error: {error}") from error
 
 
 if __name__ == "__main__":
     arguments = parse_args()
     front_door()
-    from mpafer.errors import clear_errors
+    from mpafer.common.errors import clear_errors
 
     with clear_errors():
         main(arguments)

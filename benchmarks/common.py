@@ -18,7 +18,7 @@ from PIL import Image
 from torch import nn
 
 from mpafer.clip.tokens import clip_module
-from mpafer.datasets.labels import CLASSES
+from mpafer.prompting.expressions import CLASSES
 
 FACES = list(CLASSES[:7])  # class names
 SIZES = {  # image, patch, vision width, vision layers, text width, text layers, D

@@ -21,10 +21,10 @@ from PIL import Image
 from upstream import DASSL, checkouts, missing
 
 import mpafer
-from mpafer.engine.builtin.config import get_cfg_default
-from mpafer.engine.builtin.data import build_data_loader
-from mpafer.engine.builtin.dataset import Datum
-from mpafer.engine.builtin.transforms import build_transform
+from mpafer.common.defaults import get_cfg_default
+from mpafer.inputs.datum import Datum
+from mpafer.inputs.loaders import build_data_loader
+from mpafer.inputs.transforms import build_transform
 
 BATCH = 32
 ORDER = {True: "RandomSampler", False: "SequentialSampler"}  # by is_train

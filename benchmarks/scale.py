@@ -53,11 +53,11 @@ def memory() -> float:
 def steps(root: Path) -> dict[str, tuple[float, float]]:
     """Step -> seconds, and MB that it added."""
     import mpafer
-    from mpafer.engine.builtin.config import get_cfg_default
-    from mpafer.engine.builtin.data import build_data_loader
-    from mpafer.engine.builtin.transforms import build_transform
-    from mpafer.engine.files import fingerprint
+    from mpafer.common.defaults import get_cfg_default
+    from mpafer.common.files import fingerprint
     from mpafer.engine.host import build_dataset
+    from mpafer.inputs.loaders import build_data_loader
+    from mpafer.inputs.transforms import build_transform
 
     torch.set_num_threads(1)
     mpafer.register()

@@ -1,11 +1,24 @@
-"""Facial-expression data sets, one a file. Importing this package enters them in the engine's registry.
+"""Facial-expression data sets, one a file. Importing this package fills `DATASETS`.
 
-A new data set is a new file here, with a class under `@register`, and a YAML file in configs/datasets/.
+A new data set is a new file here, with a class under `@register_dataset`, and a YAML file in configs/datasets/.
 """
 
 from importlib import import_module
 from pkgutil import iter_modules
 
+from mpafer.common.options import closest
+from mpafer.datasets.fer_dataset import DATASETS, FERDataset
+
 for _module in iter_modules(__path__):
     if not _module.name.startswith("_"):  # __main__ is the command
         import_module(f"{__name__}.{_module.name}")
+
+
+def find_dataset(name: str) -> type[FERDataset]:
+    """Raises ValueError where there is none of this name; the closest one is named."""
+    if name not in DATASETS:
+        raise ValueError(f"no data set {name!r}: {closest(name, DATASETS)}")
+    return DATASETS[name]
+
+
+__all__ = ["DATASETS", "find_dataset"]

@@ -7,16 +7,19 @@ from copies in class folders (DAN, POSTER). Ids 8 to 10 (none, uncertain, no fac
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mpafer.common.options import Options
 from mpafer.datasets.affectnet_files import Found, find_lists, read_csv, read_npy
-from mpafer.datasets.base import FERDataset, Splits, register
-from mpafer.datasets.cache import remembered
 from mpafer.datasets.crops import crop_faces
-from mpafer.datasets.files import Item, MissingDataError, log
+from mpafer.datasets.fer_dataset import FERDataset, register_dataset
 from mpafer.datasets.folders import read_splits
-from mpafer.datasets.labels import AFFECTNET_IDS, CLASSES, in_order
+from mpafer.datasets.labels import AFFECTNET_IDS, in_order
+from mpafer.datasets.reading import Item, MissingDataError, Splits, log
+from mpafer.datasets.remembered import remembered
+from mpafer.prompting.expressions import CLASSES
 
 TRAIN = (74874, 134415, 25459, 14090, 6378, 3803, 24882, 3750)
 PICTURES = ("Manually_Annotated_Images", "Manually_Annotated/Manually_Annotated_Images")
@@ -24,10 +27,19 @@ NO_CLASS = {8: "none", 9: "uncertain", 10: "no face"}  # in some class folders t
 NPY_SPLITS = {"train": "train_set", "test": "val_set"}
 
 
-@register
+@dataclass(frozen=True)
+class AffectNetOptions(Options):
+    """``DATASET``."""
+
+    face_box: float = -1.0  # the CSV release: cut to the face and this share a side; below 0 = whole
+
+
+@register_dataset
 class AffectNet8(FERDataset):
     """Eight classes."""
 
+    Options = AffectNetOptions
+    options: AffectNetOptions
     folders = ("AffectNet", "affectnet", "Affectnet", "AffectNet8", "AffectNet7", "")
     classes = CLASSES
     tree = """\
@@ -75,7 +87,7 @@ or, in class folders,
         found = Found(*remembered(sources, "AffectNet csv", lambda: read_csv(source, pictures)))
         rows = self.wanted(found, pictures)
         paths = [f"{pictures}/{row[0]}" for row in rows]
-        if self.options.FACE_BOX >= 0:
+        if self.options.face_box >= 0:
             paths = self.cut(rows, paths, source, folder)
         return self.items(rows, paths)
 
@@ -89,7 +101,7 @@ or, in class folders,
             [box for _, _, box, _ in boxed.values()],
             [f"{source}, line {line} (DATASET.FACE_BOX -1 takes whole pictures)" for *_, line in boxed.values()],
             folder,
-            margin=self.options.FACE_BOX,
+            margin=self.options.face_box,
             names=[f"{Path(name).stem}_{line}" for name, *_, line in boxed.values()],  # several faces in one picture
         )
         cut = dict(zip(boxed, crops, strict=True))
@@ -108,7 +120,7 @@ or, in class folders,
         return [Item(path, label) for path, label in zip(paths, labels, strict=True)]
 
 
-@register
+@register_dataset
 class AffectNet7(AffectNet8):
     """Seven classes; the images of contempt are left out."""
 

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mpafer.datasets.files import IMAGES
+from mpafer.common.progress import progress
 from mpafer.datasets.labels import AFFECTNET_IDS
-from mpafer.engine.progress import progress
+from mpafer.datasets.reading import IMAGES
 
 LISTS = {"train": "training.csv", "test": "validation.csv"}
 PLACES = ("Manually_Annotated_file_lists", "Manually_Annotated/Manually_Annotated_file_lists", "")

@@ -7,9 +7,10 @@ the mirror CK+48 in class folders, or from ckextended.csv.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
-from mpafer.datasets.base import FERDataset, Splits, register
+from mpafer.common.options import Options, option
 from mpafer.datasets.ckplus_files import (
     NEUTRALS,
     Frame,
@@ -19,20 +20,33 @@ from mpafer.datasets.ckplus_files import (
     read_sequences,
     subject_folds,
 )
-from mpafer.datasets.files import Item, log
-from mpafer.datasets.labels import CKEXTENDED_IDS, CKPLUS_IDS, CLASSES, in_order
+from mpafer.datasets.fer_dataset import FERDataset, register_dataset
+from mpafer.datasets.labels import CKEXTENDED_IDS, CKPLUS_IDS, in_order
 from mpafer.datasets.pixels import read_pixels
-from mpafer.options import closest
+from mpafer.datasets.reading import Item, Splits, log
+from mpafer.prompting.expressions import CLASSES
 
 SEQUENCES = (0, 45, 18, 59, 25, 69, 28, 83)  # with a label, in the order of CKPLUS_IDS
 FIRST_FRAMES = {"labelled": 327, "all": 593, "none": 0}
 FOLDS = 10
 
 
-@register
+@dataclass(frozen=True)
+class CKPlusOptions(Options):
+    """``DATASET``."""
+
+    neutral: str = option("used", choices=tuple(NEUTRALS))  # which first frames are the neutral faces
+    frames: int = option(1, least=1)  # last frames of a sequence
+    fold: int = option(0, least=0, most=FOLDS)  # 1 to 10: that one is tested; 0 = all of it
+    face_box: float = -1.0  # cut to the face and this share a side; below 0 = whole
+
+
+@register_dataset
 class CKPlus(FERDataset):
     """Seven classes: without contempt, and neutral from first frames (DATASET.NEUTRAL)."""
 
+    Options = CKPlusOptions
+    options: CKPlusOptions
     training_elsewhere = ": DATASET.FOLD, 1 to 10, gives nine tenths of it to training"
     folders = ("CK+", "CKPlus", "ckplus", "ck+", "CKPLUS", "CK+48", "")
     tree = """\
@@ -48,19 +62,12 @@ or ckextended.csv (emotion,pixels,Usage)
 
     def read(self, folder: Path) -> Splits | None:
         options = self.options
-        if options.NEUTRAL not in NEUTRALS:
-            raise ValueError(f"DATASET.NEUTRAL is {options.NEUTRAL!r}: {closest(options.NEUTRAL, NEUTRALS)}")
-        if options.FRAMES < 1 or not 0 <= options.FOLD <= FOLDS:
-            raise ValueError(
-                f"DATASET.FRAMES is {options.FRAMES} and DATASET.FOLD {options.FOLD}: at least one frame a sequence, "
-                f"and a fold from 1 to {FOLDS}, or 0 for the whole set"
-            )
         if images := find_folder(folder, "cohn-kanade-images", "extended-cohn-kanade-images"):
-            frames = read_sequences(folder, images, self.classes, options.NEUTRAL, options.FRAMES)
+            frames = read_sequences(folder, images, self.classes, options.neutral, options.frames)
             used = sum(in_order(CKPLUS_IDS, SEQUENCES, self.classes))
-            self.expect(options.FRAMES, {**FIRST_FRAMES, "used": used}[options.NEUTRAL])
-            if options.FACE_BOX >= 0:
-                frames = cut_faces(frames, folder, options.FACE_BOX)
+            self.expect(options.frames, {**FIRST_FRAMES, "used": used}[options.neutral])
+            if options.face_box >= 0:
+                frames = cut_faces(frames, folder, options.face_box)
         elif (mirror := next((p for p in (folder / "CK+48", folder) if (p / "surprise").is_dir()), None)) is not None:
             frames = read_mirror(mirror)
             self.expect(3, 0)
@@ -76,7 +83,7 @@ or ckextended.csv (emotion,pixels,Usage)
         """Published images per class: `frames` of each labelled sequence, and so many neutral ones."""
         counts = [frames * count for count in SEQUENCES]
         counts[0] = neutral
-        self.published = {} if self.options.FOLD else {"test": in_order(CKPLUS_IDS, counts, self.classes)}
+        self.published = {} if self.options.fold else {"test": in_order(CKPLUS_IDS, counts, self.classes)}
 
     def divide(self, frames: list[Frame], folder: Path) -> Splits:
         """The whole set as test, or fold DATASET.FOLD as test and the nine others as training."""
@@ -84,17 +91,17 @@ or ckextended.csv (emotion,pixels,Usage)
         items = [Item(frame.impath, self.classes.index(frame.name)) for frame in ours]
         if absent := [name for i, name in enumerate(self.classes) if i not in {item.label for item in items}]:
             log.warning("%s: no image of %s; means over classes leave it out", self.name, ", ".join(absent))
-        if not self.options.FOLD:
+        if not self.options.fold:
             return {"test": items}
         folds = subject_folds(frames, folder, FOLDS)
-        tested = [folds.get(frame.subject) == self.options.FOLD for frame in ours]
+        tested = [folds.get(frame.subject) == self.options.fold for frame in ours]
         return {
             "train": [item for item, is_test in zip(items, tested, strict=True) if not is_test],
             "test": [item for item, is_test in zip(items, tested, strict=True) if is_test],
         }
 
 
-@register
+@register_dataset
 class CKPlus8(CKPlus):
     """Contempt too."""
 

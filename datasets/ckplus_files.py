@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mpafer.datasets.crops import crop_faces
-from mpafer.datasets.files import MissingDataError
 from mpafer.datasets.folders import class_folders, read_class_folders
-from mpafer.datasets.labels import CKPLUS_IDS, CLASSES
+from mpafer.datasets.labels import CKPLUS_IDS
+from mpafer.datasets.reading import MissingDataError
+from mpafer.prompting.expressions import CLASSES
 
 # Whose first frames are the neutral images: the sequences of our classes, all labelled ones, all, none.
 NEUTRALS = ("used", "labelled", "all", "none")

@@ -10,9 +10,9 @@ from pathlib import Path
 from PIL import Image
 from tqdm import tqdm
 
-from mpafer.datasets.cache import save_image
-from mpafer.datasets.files import problem
-from mpafer.engine.files import keep_folder
+from mpafer.common.files import keep_folder
+from mpafer.datasets.reading import problem
+from mpafer.datasets.remembered import save_image
 
 MARGIN = 0.1  # of the box's side, added on each side, as public cross-data-set benchmarks do for RAF-DB
 QUALITY = 95  # of the JPEG files written

@@ -9,11 +9,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from mpafer.datasets.base import FERDataset, Splits, register
-from mpafer.datasets.files import Item
+from mpafer.datasets.fer_dataset import FERDataset, register_dataset
 from mpafer.datasets.folders import read_splits
-from mpafer.datasets.labels import CLASSES, FER2013_IDS, in_order
+from mpafer.datasets.labels import FER2013_IDS, in_order
 from mpafer.datasets.pixels import Row, read_pixels
+from mpafer.datasets.reading import Item, Splits
+from mpafer.prompting.expressions import CLASSES
 
 TABLES = ("fer2013.csv", "icml_face_data.csv", "fer2013/fer2013.csv")
 FOLDERS = ("fer2013", "FER2013", "fer-2013", "FER-2013", "ferplus", "FERPlus", "")
@@ -25,7 +26,7 @@ def read_table(folder: Path) -> tuple[Path, list[Row]] | None:
     return (source, read_pixels(source, len(FER2013_IDS))) if source else None
 
 
-@register
+@register_dataset
 class FER2013(FERDataset):
     folders = FOLDERS
     published = {  # noqa: RUF012

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
-from mpafer.datasets.base import FERDataset, Splits, register
-from mpafer.datasets.files import Item, MissingDataError, log
+from mpafer.common.options import Options
+from mpafer.datasets.fer_dataset import FERDataset, register_dataset
 from mpafer.datasets.folders import class_folders, read_class_folders, split_folders
-from mpafer.datasets.labels import CLASSES, load_descriptions
+from mpafer.datasets.reading import Item, MissingDataError, Splits, log
+from mpafer.prompting.descriptions import load_descriptions
+from mpafer.prompting.expressions import CLASSES
 
 
-@register
+@dataclass(frozen=True)
+class FERFolderOptions(Options):
+    """``DATASET``."""
+
+    folder: str = "ferfolder"  # where under ROOT; "" = ROOT itself
+
+
+@register_dataset
 class FERFolder(FERDataset):
     """train/, val/ and test/ of class folders in ROOT/FOLDER; without train/, or without splits at all, a test set.
 
@@ -22,6 +32,8 @@ class FERFolder(FERDataset):
         ValueError: a folder whose name is no expression and is not described in DATASET.DESCRIPTIONS.
     """
 
+    Options = FERFolderOptions
+    options: FERFolderOptions
     tree = """\
 train/happiness/*.jpg train/anger/*.jpg ...   (names as in happy, Happiness, angry ...; numbers are not understood)
 val/happiness/*.jpg ...                       (not needed; without test/ it is the test set)
@@ -33,10 +45,10 @@ happiness/*.jpg anger/*.jpg ...
 
     @property
     def folders(self) -> tuple[str, ...]:
-        return (self.options.FOLDER,)
+        return (self.options.folder,)
 
     def read(self, folder: Path) -> Splits | None:
-        own = list(load_descriptions(self.options.DESCRIPTIONS)) if self.options.DESCRIPTIONS else []
+        own = list(load_descriptions(self.descriptions)) if self.descriptions else []
         own = [name for name in own if name not in CLASSES]
         splits = split_folders(folder) or {"test": folder}
         named = {split: class_folders(place, own=own) for split, place in splits.items()}

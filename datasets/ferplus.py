@@ -8,13 +8,15 @@ folders' label.csv only without it: the two differ for 1,602 images.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from mpafer.datasets.base import FERDataset, Splits, register
+from mpafer.common.options import Options, option
 from mpafer.datasets.fer2013 import FOLDERS, read_table
-from mpafer.datasets.files import Item, MissingDataError, locate
+from mpafer.datasets.fer_dataset import FERDataset, register_dataset
 from mpafer.datasets.folders import read_splits
-from mpafer.datasets.labels import CLASSES, FERPLUS_IDS, in_order
+from mpafer.datasets.labels import FERPLUS_IDS, in_order
+from mpafer.datasets.reading import Item, MissingDataError, Splits, locate
 from mpafer.datasets.votes import (
     PUBLISHED,
     PUBLISHED_PARTS,
@@ -25,15 +27,24 @@ from mpafer.datasets.votes import (
     read_label_csv,
     read_votes,
 )
-from mpafer.options import closest
+from mpafer.prompting.expressions import CLASSES
 
 PARTS = {"train": "FER2013Train", "val": "FER2013Valid", "test": "FER2013Test"}
 
 
-@register
+@dataclass(frozen=True)
+class FERPlusOptions(Options):
+    """``DATASET``."""
+
+    label_rule: str = option("majority", choices=tuple(RULES))  # from ten votes to a label, see docs/datasets.md
+
+
+@register_dataset
 class FERPlus(FERDataset):
     """Eight classes."""
 
+    Options = FERPlusOptions
+    options: FERPlusOptions
     folders = ("ferplus", "FERPlus", "FERPLUS", "fer+", *FOLDERS)
     classes = CLASSES
     tree = """\
@@ -48,9 +59,7 @@ or, in class folders,
     access = "votes: https://github.com/microsoft/FERPlus; images: FER2013, from Kaggle"
 
     def read(self, folder: Path) -> Splits | None:
-        name = self.options.LABEL_RULE
-        if name not in RULES:
-            raise ValueError(f"DATASET.LABEL_RULE is {name!r}: {closest(name, RULES)}")
+        name = self.options.label_rule
         source = folder / "fer2013new.csv"
         ballots = read_votes(source) if source.is_file() else []
         if ballots and (found := read_table(folder)):
@@ -72,7 +81,7 @@ or, in class folders,
 
     def read_parts(self, base: Path, source: Path, ballots: list[Ballot], rule: Rule) -> Splits:
         """The three folders of images; of a name that occurs twice the later row's picture is the one on disk."""
-        if self.options.LABEL_RULE == "majority":
+        if self.options.label_rule == "majority":
             self.expect(PUBLISHED_PARTS[source.name if ballots else "label.csv"])
         splits: Splits = {}
         for split, part in PARTS.items():
@@ -100,7 +109,7 @@ or, in class folders,
         return splits
 
 
-@register
+@register_dataset
 class FERPlus7(FERPlus):
     """Seven classes; the images of contempt are left out."""
 

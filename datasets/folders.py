@@ -6,8 +6,8 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from mpafer.datasets.files import IMAGES, Item, MissingDataError, Splits, problem
-from mpafer.datasets.labels import canonical
+from mpafer.datasets.reading import IMAGES, Item, MissingDataError, Splits, problem
+from mpafer.prompting.expressions import canonical
 
 SPLITS = {"train": ("train", "training"), "val": ("val", "valid", "validation"), "test": ("test", "testing")}
 

@@ -15,9 +15,9 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from mpafer.datasets.cache import remembered, save_image
-from mpafer.engine.files import keep_folder
-from mpafer.engine.progress import progress
+from mpafer.common.files import keep_folder
+from mpafer.common.progress import progress
+from mpafer.datasets.remembered import remembered, save_image
 
 SIDE = 48
 USAGES = {"Training": "train", "PublicTest": "val", "PrivateTest": "test"}

@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from mpafer.datasets.base import FERDataset, Splits, register
 from mpafer.datasets.crops import crop_faces
-from mpafer.datasets.files import Item, MissingDataError, locate, problem
+from mpafer.datasets.fer_dataset import FERDataset, register_dataset
 from mpafer.datasets.folders import read_splits
 from mpafer.datasets.labels import RAFDB_IDS
 from mpafer.datasets.rafdb_lists import find_rows
+from mpafer.datasets.reading import Item, MissingDataError, Splits, locate, problem
 
 # The zip files bear their folder's name, so many people unpack them one level deeper. `aligned_224` is the
 # re-alignment of CEPrompt and APViT, boxes without a suffix are CD-FER's.
@@ -33,7 +33,7 @@ BOXES = (
 )
 
 
-@register
+@register_dataset
 class RAFDB(FERDataset):
     folders = ("RAF-DB", "RAF", "RAFDB", "rafdb", "raf-db", "raf-basic", "basic", "")
     published = {  # noqa: RUF012

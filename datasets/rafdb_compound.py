@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mpafer.datasets.base import FERDataset, Splits, register
-from mpafer.datasets.labels import COMPOUND, COMPOUND_IDS
+from mpafer.datasets.fer_dataset import FERDataset, register_dataset
+from mpafer.datasets.labels import COMPOUND_IDS
 from mpafer.datasets.rafdb import RAFDB, read_official
+from mpafer.datasets.reading import Splits
+from mpafer.prompting.expressions import COMPOUND
 
 
-@register
+@register_dataset
 class RAFDBCompound(FERDataset):
     folders = ("RAF-DB/compound", "RAF/compound", "RAFDB/compound", "rafdb/compound", "raf-db/compound", "compound")
     classes = tuple(COMPOUND)

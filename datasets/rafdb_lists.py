@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from mpafer.datasets.files import MissingDataError, problem
+from mpafer.datasets.reading import MissingDataError, problem
 
 OFFICIAL = ("list_patition_label.txt", "list_partition_label.txt")  # the first is the real name, the readme has both
 HALVES = ("train.txt", "test.txt")

@@ -8,13 +8,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from mpafer.datasets.base import FERDataset, Splits, register
-from mpafer.datasets.files import Item
-from mpafer.datasets.labels import CLASSES
+from mpafer.datasets.fer_dataset import FERDataset, register_dataset
+from mpafer.datasets.reading import Item, Splits
+from mpafer.prompting.expressions import CLASSES
 from mpafer.sketch import SKETCHFER, SKETCHFER_B, Domain, generate_dataset, is_complete
 
 
-@register
+@register_dataset
 class SketchFER(FERDataset):
     """Seven classes; the images of contempt are left out."""
 
@@ -33,14 +33,14 @@ class SketchFER(FERDataset):
         return splits
 
 
-@register
+@register_dataset
 class SketchFER8(SketchFER):
     """All eight classes."""
 
     classes = CLASSES
 
 
-@register
+@register_dataset
 class SketchFERB(SketchFER):
     """Another domain to test on: other people as posters and chalk drawings, seven classes, few training images."""
 

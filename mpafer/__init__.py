@@ -1,19 +1,17 @@
 """MPA-FER: multimodal prompt alignment for facial expression recognition over a frozen CLIP.
 
-In Python: `load_clip` and `build_model`. In a Dassl runner: ``import mpafer`` enters MPAFER and the data sets in
-Dassl's registries, and ``mpafer.extend_cfg(cfg)`` adds their config keys; `mpafer.plug` does both for a runner that is
-left as it is. `repair_dassl` and `repair_clip` are for the runner's own methods, where one calls them.
+In Python: `load_clip` and `build_model`. In a runner on Dassl two lines: ``import mpafer`` and
+``mpafer.extend_cfg(cfg)``, which adds our config keys and enters MPAFER and the data sets in Dassl's registries;
+`mpafer.dassl.plug` does both for a runner that is left as it is. `repair_dassl` and `repair_clip` are for the runner's
+own methods, where one calls them. Importing has no side effect.
 """
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
-import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
-
-from mpafer.engine import host
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -21,12 +19,12 @@ if TYPE_CHECKING:
     from mpafer.clip import Clip
     from mpafer.prompting.model import FrozenClip
 
-__all__ = ["build_model", "extend_cfg", "load_clip", "register", "repair_clip", "repair_dassl"]
+__all__ = ["build_model", "extend_cfg", "load_clip", "repair_clip", "repair_dassl"]
 _LAZY = {  # torch is imported on first use only
     "load_clip": "mpafer.clip",
-    "extend_cfg": "mpafer.config",
-    "repair_clip": "mpafer.repair",
-    "repair_dassl": "mpafer.repair",
+    "extend_cfg": "mpafer.dassl.register",
+    "repair_clip": "mpafer.dassl.repair",
+    "repair_dassl": "mpafer.dassl.repair",
 }
 
 
@@ -65,7 +63,7 @@ def build_model(
     Raises:
         ValueError: unknown method or option (the closest one is named), or a value it cannot take.
     """
-    from mpafer.options import closest
+    from mpafer.common.options import closest
     from mpafer.trainers import METHODS
 
     if method not in METHODS:
@@ -75,26 +73,6 @@ def build_model(
     trainer = METHODS[method]
     given = {"descriptions": descriptions, "prototypes": prototypes}
     teachers = {name: value for name, value in given.items() if value is not None}
-    if unused := teachers.keys() - set(trainer.takes):
+    if unused := teachers.keys() - set(trainer.accepts):
         raise ValueError(f"{method} has no use for {', '.join(sorted(unused))}")
     return trainer.Model(clip, classnames, trainer.Options.of(options), **teachers)
-
-
-def register(*, baselines: bool = False) -> None:
-    """Enter MPAFER and the data sets in the engine's registries; a name that is there already is left alone.
-
-    Args:
-        baselines: enter the other methods too. Only our own runner does: in a CoOp checkout ``CoOp`` is theirs.
-    """
-    from mpafer import datasets  # noqa: F401  (importing registers)
-    from mpafer.trainers import METHODS
-
-    known = host.TRAINER_REGISTRY.registered_names()
-    for name, trainer in METHODS.items():
-        if name not in known and (baselines or name == "MPAFER"):
-            host.TRAINER_REGISTRY.register(trainer)
-
-
-_launched = any(word.endswith("mpafer.plug") for word in sys.orig_argv)  # it enters ours after the runner's own
-if host.ENGINE == "dassl" and not _launched:
-    register()

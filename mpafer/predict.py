@@ -10,7 +10,7 @@ import csv
 
 from tabulate import tabulate
 
-from mpafer.errors import clear_errors
+from mpafer.common.errors import clear_errors
 
 
 def main() -> None:
@@ -26,7 +26,7 @@ def main() -> None:
     with clear_errors():
         import torch
 
-        from mpafer.saved import load_run, probabilities
+        from mpafer.inference.saved import load_run, probabilities
 
         device = args.device or ("cuda" if torch.cuda.is_available() else "cpu")
         model, transform = load_run(args.run, backbone=args.backbone, device=device)

@@ -83,12 +83,12 @@ def words(data: Path, out: Path, trainer: str, dataset: str, *flags: str, **opti
 
 
 def run(checkout: Path, *arguments: str, plug: bool = False) -> str:
-    """Run ``train_fer.py``, or with ``plug`` a runner as it is through mpafer.plug; returns what it printed."""
+    """Run ``train_fer.py``, or with ``plug`` a runner as it is through mpafer.dassl.plug; returns what it printed."""
     environment = os.environ | {
         "MPAFER_CACHE": str(checkout.parent / "cache"), "OMP_NUM_THREADS": "1", "MPAFER_ENGINE": "dassl",
         "PYTHONWARNINGS": "ignore",
     }  # fmt: skip
-    how, what = ("module", "mpafer.plug") if plug else ("path", "train_fer.py")
+    how, what = ("module", "mpafer.dassl.plug") if plug else ("path", "train_fer.py")
     code = WITHOUT_GPU.replace("{how}", how)
     command = [sys.executable, "-c", code, what, *arguments]
     done = subprocess.run(command, cwd=checkout, env=environment, capture_output=True, text=True)

@@ -19,14 +19,15 @@ from PIL import Image
 from torch import nn
 from torch.nn import functional as F
 
-from mpafer.engine import distributed, host
-from mpafer.engine.builtin.config import get_cfg_default
-from mpafer.engine.builtin.optim import build_optimizer
-from mpafer.engine.builtin.registry import TRAINER_REGISTRY
-from mpafer.engine.builtin.trainer import TrainerX
-from mpafer.engine.builtin.utils import set_random_seed
+from mpafer.common import distributed
+from mpafer.common.defaults import get_cfg_default
+from mpafer.common.registry import TRAINER_REGISTRY
+from mpafer.common.seeds import set_random_seed
+from mpafer.engine import host
 from mpafer.engine.checkpoint import save_checkpoint
+from mpafer.engine.optim import build_optimizer
 from mpafer.engine.schedule import build_lr_scheduler
+from mpafer.engine.trainer import TrainerX
 
 AUGMENTATIONS = ("random_resized_crop", "random_flip", "colorjitter", "normalize", "random_erasing")
 SPLITS = {"train": 24, "val": 9, "test": 13}

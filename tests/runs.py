@@ -73,7 +73,7 @@ def prompts(out: Path) -> dict[str, torch.Tensor]:
 
 def make_trainer(world: Path, out: Path, method: str, dataset: str = "rafdb", *, seed: int = 1, **options: Any) -> Any:
     """A method's trainer in this process, on a miniature data set and the tiny CLIP, with its shipped tiny.yaml."""
-    from mpafer.config import extend_cfg, merge_file, merge_list
+    from mpafer.common.config import extend_cfg, merge_file, merge_list
     from mpafer.engine import host
     from mpafer.trainers import METHODS
 

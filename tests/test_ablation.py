@@ -26,7 +26,7 @@ from mpafer.ablation.plan import doubling, make_config, plan
 from mpafer.ablation.table import ablate
 from mpafer.ablation.variants import FOLDER, load_ablation
 from mpafer.clip import Clip
-from mpafer.engine.results import write_results
+from mpafer.results.schema import write_results
 from mpafer.trainers.mpafer import MPAFEROptions
 
 NAMES = ["surprise", "fear", "anger"]

@@ -132,15 +132,15 @@ def test_importing_us_changes_nothing_of_theirs(checkout, data, tmp_path):
         for i in range(10):
             noise(data / "eurosat" / "2750" / f"class{cls}" / f"{i}.jpg", (48, 48), 10 * cls + i)
     logs = {}
-    for how, seed in (("train.py", 1), ("train_fer.py", 1), ("mpafer.plug", 1), ("other seed", 2)):
+    for how, seed in (("train.py", 1), ("train_fer.py", 1), ("mpafer.dassl.plug", 1), ("other seed", 2)):
         arguments = words(data, tmp_path / how, "CoOp", "eurosat", **{"TRAINER.COOP.PREC": "fp32"})
         arguments[arguments.index("--seed") + 1] = str(seed)
         runner = how if how.endswith(".py") else "train.py"
-        start = "module('mpafer.plug'" if how == "mpafer.plug" else f"path({runner!r}"
+        start = "module('mpafer.dassl.plug'" if how == "mpafer.dassl.plug" else f"path({runner!r}"
         code = (
             "import sys, runpy; from clip import clip; "
             f"clip._MODELS['RN50'] = {str(data / 'wide.pt')!r}; clip._download = lambda url: url; "
-            f"sys.argv = ['', *{[runner] if how == 'mpafer.plug' else []}, *sys.argv[1:]]; "
+            f"sys.argv = ['', *{[runner] if how == 'mpafer.dassl.plug' else []}, *sys.argv[1:]]; "
             f"runpy.run_{start}, run_name='__main__')"
         )
         environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore", "PYTHONPATH": "."}
@@ -148,7 +148,7 @@ def test_importing_us_changes_nothing_of_theirs(checkout, data, tmp_path):
         done = subprocess.run(command, cwd=checkout, env=environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
         logs[how] = steps(done.stdout) + [line for line in done.stdout.splitlines() if line.startswith("* ")]
-    assert logs["train.py"] == logs["train_fer.py"] == logs["mpafer.plug"] and len(logs["train.py"]) > 8
+    assert logs["train.py"] == logs["train_fer.py"] == logs["mpafer.dassl.plug"] and len(logs["train.py"]) > 8
     assert logs["other seed"] != logs["train.py"], "the control"
 
 

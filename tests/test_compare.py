@@ -23,7 +23,7 @@ from mpafer.compare.runs import load_experiments
 from mpafer.compare.statistics import holm, paired_bootstrap
 from mpafer.compare.table import compare
 from mpafer.datasets.rafdb import RAFDB
-from mpafer.engine.results import write_results
+from mpafer.results.schema import write_results
 
 NAMES = ["surprise", "fear", "anger"]
 IMAGES = [f"data/test_{i:04d}.jpg" for i in range(300)]

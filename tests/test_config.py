@@ -9,8 +9,8 @@ import pytest
 from yacs.config import CfgNode
 
 import mpafer
-from mpafer.config import dataset_file, differences, merge_file, merge_list
-from mpafer.options import Options
+from mpafer.common.config import dataset_file, differences, merge_file, merge_list
+from mpafer.common.options import Options
 from mpafer.trainers import METHODS
 
 REPO = Path(__file__).parent.parent

@@ -15,7 +15,7 @@ from runs import REPO, make_trainer, make_world
 from yacs.config import CfgNode
 
 import mpafer
-from mpafer.config import merge_file
+from mpafer.common.config import merge_file
 from mpafer.prompting.precision import PRECISIONS
 from mpafer.trainers import METHODS
 from mpafer.trainers.base import PromptTrainer

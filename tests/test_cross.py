@@ -21,14 +21,15 @@ from runs import REPO, environment, make_trainer, make_world, results, scores
 
 from mpafer.compare.table import compare
 from mpafer.cross.__main__ import main
-from mpafer.cross.classes import match_classes
-from mpafer.cross.evaluate import evaluate
 from mpafer.cross.rows import cross_table
 from mpafer.cross.table import write_table
-from mpafer.datasets.labels import CLASSES, RAFDB_IDS
-from mpafer.engine.builtin.dataset import Datum
-from mpafer.engine.results import write_results
-from mpafer.saved import load_run, probabilities
+from mpafer.datasets.labels import RAFDB_IDS
+from mpafer.evaluation.classes import match_classes
+from mpafer.inference.cross import evaluate
+from mpafer.inference.saved import load_run, probabilities
+from mpafer.inputs.datum import Datum
+from mpafer.prompting.expressions import CLASSES
+from mpafer.results.schema import write_results
 
 SEVEN = list(CLASSES[:7])
 

@@ -13,9 +13,11 @@ import pytest
 from miniatures import RAFDB_LAYOUTS, make_rafdb, make_sketchfer, rafdb_rows
 from PIL import Image, ImageChops, ImageStat
 
-from mpafer.datasets import base, crops, files, labels
-from mpafer.datasets.files import MissingDataError
+from mpafer.datasets import crops, labels
+from mpafer.datasets import fer_dataset as base
+from mpafer.datasets import reading as files
 from mpafer.datasets.rafdb import RAFDB
+from mpafer.datasets.reading import MissingDataError
 
 OFFICIAL = ["surprise", "fear", "disgust", "happiness", "sadness", "anger", "neutral"]
 

@@ -21,9 +21,10 @@ from miniatures_fer import (
 )
 from PIL import Image
 
-from mpafer.datasets import affectnet, affectnet_files, cache
+from mpafer.datasets import affectnet, affectnet_files
+from mpafer.datasets import remembered as cache
 from mpafer.datasets.affectnet import AffectNet7, AffectNet8
-from mpafer.datasets.files import MissingDataError
+from mpafer.datasets.reading import MissingDataError
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 BOTH = pytest.mark.parametrize(("dataset", "classes"), [(AffectNet7, 7), (AffectNet8, 8)])

@@ -21,8 +21,8 @@ from miniatures_fer import (
 from PIL import Image
 
 from mpafer.datasets.ckplus import CKPlus, CKPlus8
-from mpafer.datasets.files import MissingDataError
 from mpafer.datasets.labels import CKPLUS_IDS
+from mpafer.datasets.reading import MissingDataError
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 IMAGES = "cohn-kanade-images"

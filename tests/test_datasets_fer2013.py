@@ -21,11 +21,11 @@ from miniatures_fer import (
 from miniatures_fer import FER2013 as FER2013_NAMES
 from PIL import Image
 
-from mpafer.datasets import cache
 from mpafer.datasets import pixels as pixel_files
+from mpafer.datasets import remembered as cache
 from mpafer.datasets.fer2013 import FER2013
-from mpafer.datasets.files import MissingDataError
 from mpafer.datasets.labels import FER2013_IDS
+from mpafer.datasets.reading import MissingDataError
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 MIRROR = ["angry", "disgust", "fear", "happy", "neutral", "sad", "surprise"]
@@ -149,7 +149,7 @@ def test_pixels_go_through_the_engine(tmp_path):
     """Results name the images relative to the data root, and prediction reads them."""
     from runs import make_trainer
 
-    from mpafer.engine.builtin.images import read_image
+    from mpafer.inputs.reading import read_image
 
     make_fer2013(tmp_path / "data", rows=fer2013_rows(each=3))
     trainer = make_trainer(tmp_path, tmp_path / "out", "MPAFER", dataset="fer2013", **{"OPTIM.MAX_EPOCH": 1})

@@ -27,7 +27,7 @@ from miniatures_fer import (
 )
 from PIL import Image, ImageEnhance
 
-from mpafer.datasets import files
+from mpafer.datasets import reading as files
 from mpafer.datasets.__main__ import main
 from mpafer.datasets.rafdb import RAFDB
 from mpafer.doctor import duplicates, images, subject

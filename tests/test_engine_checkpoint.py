@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from mpafer.common.files import atomic_file
 from mpafer.engine.checkpoint import (
     find_checkpoint,
     latest_epoch,
@@ -21,7 +22,6 @@ from mpafer.engine.checkpoint import (
     saved_epochs,
     set_rng_state,
 )
-from mpafer.engine.files import atomic_file
 
 
 def names(directory: Path) -> list[str]:

@@ -13,9 +13,9 @@ from types import ModuleType, SimpleNamespace
 import pytest
 from yacs.config import CfgNode
 
+from mpafer.common.defaults import get_cfg_default
+from mpafer.common.registry import TRAINER_REGISTRY, Registry, build_trainer
 from mpafer.engine import host
-from mpafer.engine.builtin.config import get_cfg_default
-from mpafer.engine.builtin.registry import TRAINER_REGISTRY, Registry, build_trainer
 
 # of Dassl's get_cfg_default() at commit c61a1b5, by the function below
 DASSL_TREE = "fdbd79be831c9b4d8e5f012624320c58dcf9ec53706372cedca1f33d5dc16747"
@@ -160,7 +160,7 @@ def test_auto_takes_dassl_where_it_is_and_the_builtin_elsewhere(monkeypatch, das
     assert (chosen.ENGINE, chosen.ENGINE_VERSION) == ("dassl", "9.9")
     assert chosen.TrainerX.__module__ == "dassl.engine"
     assert load_host(monkeypatch, None, dassl).ENGINE == "dassl"
-    assert load_host(monkeypatch, "builtin", dassl).TrainerX.__module__ == "mpafer.engine.builtin.trainer"
+    assert load_host(monkeypatch, "builtin", dassl).TrainerX.__module__ == "mpafer.engine.trainer"
     assert load_host(monkeypatch, "auto").ENGINE == "builtin"
 
 

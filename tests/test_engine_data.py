@@ -10,13 +10,13 @@ import pytest
 import torch
 from PIL import Image
 
-from mpafer.engine import distributed
-from mpafer.engine.builtin import transforms
-from mpafer.engine.builtin.config import get_cfg_default
-from mpafer.engine.builtin.data import DataManager, build_data_loader, set_epoch
-from mpafer.engine.builtin.dataset import DatasetBase, Datum
-from mpafer.engine.builtin.samplers import BatchSampler
-from mpafer.engine.builtin.transforms import build_transform
+from mpafer.common import distributed
+from mpafer.common.defaults import get_cfg_default
+from mpafer.inputs import transforms
+from mpafer.inputs.datum import DatasetBase, Datum
+from mpafer.inputs.loaders import DataManager, build_data_loader, set_epoch
+from mpafer.inputs.samplers import BatchSampler
+from mpafer.inputs.transforms import build_transform
 
 
 @pytest.fixture(scope="module")

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 import torch
 
-from mpafer.engine import results
-from mpafer.engine.builtin.config import get_cfg_default
-from mpafer.engine.builtin.evaluator import Classification
-from mpafer.engine.metrics import classification_metrics
-from mpafer.engine.predict import collect_predictions
-from mpafer.engine.results import write_results
+from mpafer.common.defaults import get_cfg_default
+from mpafer.evaluation.evaluator import Classification
+from mpafer.evaluation.metrics import classification_metrics
+from mpafer.evaluation.predictions import collect_predictions
+from mpafer.results import schema as results
+from mpafer.results.schema import write_results
 
 NAMES = ["anger", "fear", "joy", "neutral"]
 

@@ -7,8 +7,8 @@ import io
 import pytest
 import torch
 
-from mpafer.engine.builtin.config import get_cfg_default
-from mpafer.engine.builtin.optim import build_optimizer
+from mpafer.common.defaults import get_cfg_default
+from mpafer.engine.optim import build_optimizer
 from mpafer.engine.schedule import build_lr_scheduler
 
 # Rates per epoch of Dassl's build_lr_scheduler() at commit c61a1b5, LR 0.002, GAMMA 0.1

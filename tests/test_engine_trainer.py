@@ -13,10 +13,11 @@ import engine_toy
 import pytest
 import torch
 
+from mpafer.common.seeds import derive_seed, set_random_seed
 from mpafer.engine import checkpoint
-from mpafer.engine.builtin.base import TrainerBase
-from mpafer.engine.builtin.utils import MetricMeter, derive_seed, set_random_seed, setup_logger
+from mpafer.engine.base import TrainerBase
 from mpafer.engine.checkpoint import latest_epoch, load_checkpoint, saved_epochs
+from mpafer.engine.log import MetricMeter, setup_logger
 
 
 @pytest.fixture(scope="module")
@@ -250,7 +251,7 @@ def test_the_best_epoch_is_the_same_when_resumed(root, tmp_path, monkeypatch):
 def test_resuming_needs_everything_that_is_saved(root, undisturbed, tmp_path, monkeypatch, forgotten):
     """The control of the test above: whatever is left out, the result differs."""
     if forgotten == "set_rng_state":
-        monkeypatch.setattr("mpafer.engine.builtin.base.set_rng_state", lambda state: torch.manual_seed(7))
+        monkeypatch.setattr("mpafer.engine.base.set_rng_state", lambda state: torch.manual_seed(7))
     elif forgotten == "seed":
         load = engine_toy.ToyTrainer.load_extra_state
         forget = lambda self, state: load(self, state | {"seed": 7})  # noqa: E731
@@ -259,7 +260,7 @@ def test_resuming_needs_everything_that_is_saved(root, undisturbed, tmp_path, mo
         fresh = engine_toy.build(root, tmp_path / "fresh")
         state = (fresh.optim if forgotten == "optimizer" else fresh.sched).state_dict()
         read = checkpoint.load_checkpoint
-        monkeypatch.setattr("mpafer.engine.builtin.base.load_checkpoint", lambda path: read(path) | {forgotten: state})
+        monkeypatch.setattr("mpafer.engine.base.load_checkpoint", lambda path: read(path) | {forgotten: state})
     resumed = resume(root, tmp_path, monkeypatch, 2)
     assert not torch.equal(resumed.weights, undisturbed[0].weights)
 

@@ -53,7 +53,7 @@ import json, sys
 import mpafer, torch
 from mpafer.engine import host
 from mpafer.engine.schedule import build_lr_scheduler
-from mpafer.config import merge_file, merge_list
+from mpafer.common.config import merge_file, merge_list
 cfg = host.get_cfg_default(); mpafer.extend_cfg(cfg, baselines=True)
 cfg.DATASET.ROOT, cfg.SEED, cfg.VERBOSE = sys.argv[1], int(sys.argv[2]), False
 merge_list(cfg, ["DATASET.NAME", "RAFDB", "DATASET.NUM_SHOTS", "4", "DATALOADER.NUM_WORKERS", "0"])

@@ -20,18 +20,19 @@ from torchvision import transforms as T
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as F
 
-from mpafer.config import differences, extend_cfg
-from mpafer.engine import distributed, host
-from mpafer.engine.builtin import recipe, store
-from mpafer.engine.builtin.config import get_cfg_default
-from mpafer.engine.builtin.data import build_data_loader, set_epoch
-from mpafer.engine.builtin.dataset import Datum
-from mpafer.engine.builtin.fast import BatchMemory, FastLoader
-from mpafer.engine.builtin.images import read_image
-from mpafer.engine.builtin.resize import resized_crop
-from mpafer.engine.builtin.store import NoStoreError, open_store
-from mpafer.engine.builtin.transforms import build_transform
-from mpafer.engine.files import TEMPORARY
+from mpafer.common import distributed
+from mpafer.common.config import differences, extend_cfg
+from mpafer.common.defaults import get_cfg_default
+from mpafer.common.files import TEMPORARY
+from mpafer.engine import host
+from mpafer.inputs import recipe, store
+from mpafer.inputs.datum import Datum
+from mpafer.inputs.fast import BatchMemory, FastLoader
+from mpafer.inputs.loaders import build_data_loader, set_epoch
+from mpafer.inputs.reading import read_image
+from mpafer.inputs.resize import resized_crop
+from mpafer.inputs.store import NoStoreError, open_store
+from mpafer.inputs.transforms import build_transform
 
 SIZES = [(40, 40), (37, 53), (61, 33), (100, 100), (24, 25), (90, 31), (33, 33), (48, 48), (41, 64)]  # width, height
 
@@ -222,7 +223,7 @@ def test_what_is_not_covered_takes_the_plain_path(cfg: Any, faces: list[Datum], 
 
 
 def test_a_wrapper_of_ones_own_and_fast_false_are_plain(cfg: Any, faces: list[Datum]) -> None:
-    from mpafer.engine.builtin.images import DatasetWrapper
+    from mpafer.inputs.images import DatasetWrapper
 
     setup(cfg, "random_flip")
     assert type(loader(cfg, faces, fast=False).dataset) is DatasetWrapper

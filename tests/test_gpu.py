@@ -11,7 +11,7 @@ from models import CLASSES, random_clip
 from runs import make_world, prompts, run, scores
 
 import mpafer
-from mpafer.engine.builtin.models import TrainedModels
+from mpafer.engine.models import TrainedModels
 
 pytestmark = [
     pytest.mark.gpu,

@@ -17,10 +17,10 @@ from models import CLASSES, random_clip
 from runs import arguments, environment, make_trainer, make_world, prompts, results, run, scores
 
 import mpafer
-from mpafer.engine import distributed
-from mpafer.engine.builtin.data import DataManager, build_data_loader
-from mpafer.engine.builtin.dataset import Datum
-from mpafer.engine.builtin.samplers import BatchSampler, balanced_weights
+from mpafer.common import distributed
+from mpafer.inputs.datum import Datum
+from mpafer.inputs.loaders import DataManager, build_data_loader
+from mpafer.inputs.samplers import BatchSampler, balanced_weights
 from mpafer.prompting import losses
 from mpafer.trainers import METHODS
 from mpafer.trainers.linear_probe import fit

@@ -20,8 +20,8 @@ from golden.cases import CASES, NAMES, OPTIM, STEPS, Case, batch, clip_state, di
 
 import mpafer
 from mpafer.clip import Clip
-from mpafer.engine.builtin.config import get_cfg_default
-from mpafer.engine.builtin.optim import build_optimizer
+from mpafer.common.defaults import get_cfg_default
+from mpafer.engine.optim import build_optimizer
 from mpafer.engine.schedule import build_lr_scheduler
 from mpafer.prompting.averaging import GaussianAverage
 

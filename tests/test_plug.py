@@ -60,7 +60,7 @@ def test_two_lines_in_a_runner(world, builtin, tmp_path):
 def test_the_launcher_leaves_the_runner_as_it_is(world, builtin, tmp_path):
     runner = make_checkout(tmp_path / "checkout")
     text = runner.read_text()
-    log = python(world, "-m", "mpafer.plug", runner, *arguments(world, tmp_path / "run"))
+    log = python(world, "-m", "mpafer.dassl.plug", runner, *arguments(world, tmp_path / "run"))
     assert "theirs checkout checkout checkout" in log and runner.read_text() == text
     np.testing.assert_array_equal(scores(tmp_path / "run"), builtin)
     refused = python(world, runner, *arguments(world, tmp_path / "without"), ok=False)
@@ -70,14 +70,14 @@ def test_the_launcher_leaves_the_runner_as_it_is(world, builtin, tmp_path):
 def test_the_launcher_finds_the_checkouts_modules_from_our_own_folder(world, tmp_path):
     """The current folder has `datasets` and `trainers` of its own, ours, which must not answer."""
     runner = make_checkout(tmp_path / "checkout")
-    log = python(world, "-m", "mpafer.plug", runner, *arguments(world, tmp_path / "run", "CoOp"), cwd=REPO)
+    log = python(world, "-m", "mpafer.dassl.plug", runner, *arguments(world, tmp_path / "run", "CoOp"), cwd=REPO)
     assert "theirs checkout checkout checkout" in log
 
 
 def test_the_checkouts_names_stay_its_own(world, tmp_path):
     """Its CoOp, its node of it, and a data set that it calls as one of ours."""
     runner = make_checkout(tmp_path / "checkout", own_rafdb=True)
-    log = python(world, "-m", "mpafer.plug", runner, *arguments(world, tmp_path / "run", "CoOp"))
+    log = python(world, "-m", "mpafer.dassl.plug", runner, *arguments(world, tmp_path / "run", "CoOp"))
     assert "this is the checkout's CoOp" in log and " MPAFER COOP\n" in log and "KGCOOP" not in log
     code = (
         "import mpafer; from mpafer.engine.host import DATASET_REGISTRY, TRAINER_REGISTRY; mpafer.register();"
@@ -87,19 +87,19 @@ def test_the_checkouts_names_stay_its_own(world, tmp_path):
 
 
 def test_launcher_messages(world, tmp_path):
-    assert python(world, "-m", "mpafer.plug", "--configs").strip() == str(REPO / "configs")
-    message = python(world, "-m", "mpafer.plug", tmp_path / "train.py", ok=False)
+    assert python(world, "-m", "mpafer.dassl.plug", "--configs").strip() == str(REPO / "configs")
+    message = python(world, "-m", "mpafer.dassl.plug", tmp_path / "train.py", ok=False)
     assert message.startswith("error: ") and "name the train.py of a CoOp" in message and "Traceback" not in message
-    assert "name the checkout's train.py" in python(world, "-m", "mpafer.plug", ok=False)
-    assert python(world, "-m", "mpafer.plug", "--repair", tmp_path / "train.py", ok=False)  # ambiguous
+    assert "name the checkout's train.py" in python(world, "-m", "mpafer.dassl.plug", ok=False)
+    assert python(world, "-m", "mpafer.dassl.plug", "--repair", tmp_path / "train.py", ok=False)  # ambiguous
     runner = make_checkout(tmp_path / "checkout")
     wrong = [*arguments(world, tmp_path / "run"), "TRAINER.MPAFER.TOP_K", "1000"]
-    message = python(world, "-m", "mpafer.plug", runner, *wrong, ok=False)
+    message = python(world, "-m", "mpafer.dassl.plug", runner, *wrong, ok=False)
     assert message.strip().splitlines()[-1].startswith("error: TOP_K is 1000")
-    message = python(world, "-m", "mpafer.plug", runner, ok=False, MPAFER_ENGINE="builtin")
+    message = python(world, "-m", "mpafer.dassl.plug", runner, ok=False, MPAFER_ENGINE="builtin")
     assert message.strip() == "error: MPAFER_ENGINE=builtin, but a checkout's runner runs on Dassl: unset it"
     (tmp_path / "checkout/trainers/theirs.py").write_text("open('/no/such/file of theirs')")
-    message = python(world, "-m", "mpafer.plug", runner, *arguments(world, tmp_path / "run"), ok=False)
+    message = python(world, "-m", "mpafer.dassl.plug", runner, *arguments(world, tmp_path / "run"), ok=False)
     assert "Traceback" in message and "/no/such/file of theirs" in message, "what is theirs keeps its traceback"
 
 
@@ -107,7 +107,7 @@ def test_a_test_set_trains_nobody(world, tmp_path):
     """A method of the checkout that asks for training images of CK+ gets the reason, not the test images."""
     make_ckplus(world / "data")
     code = (
-        "import sys, mpafer; from mpafer.engine import host; from mpafer.engine.builtin.images import read_image;"
+        "import sys, mpafer; from mpafer.engine import host; from mpafer.inputs.images import read_image;"
         "cfg = host.get_cfg_default(); mpafer.extend_cfg(cfg);"
         "cfg.DATASET.ROOT, cfg.DATASET.NAME = sys.argv[1], 'CKPlus';"
         "read_image(host.build_dataset(cfg).train_x[0].impath)"

@@ -14,8 +14,8 @@ from models import random_clip
 from torchvision import transforms as T
 
 from mpafer import prototypes as module
+from mpafer.engine.prototypes import cached_prototypes, draw_per_class
 from mpafer.prompting.teachers import class_prototypes
-from mpafer.prototypes import cached_prototypes, draw_per_class
 
 TRANSFORM = T.Compose([T.Resize(32), T.ToTensor()])
 

@@ -20,7 +20,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import mpafer
 from mpafer.clip.layers import MLP, Attention, LayerNorm, attend
-from mpafer.engine.builtin.models import TrainedModels
+from mpafer.engine.models import TrainedModels
 
 
 def relative(found: Tensor, expected: Tensor) -> float:

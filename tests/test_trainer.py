@@ -237,7 +237,7 @@ def test_zero_shot_needs_no_training(world: Path, tmp_path: Path) -> None:
 
 
 def test_a_run_gives_probabilities_for_photographs(undisturbed: Path, world: Path, tmp_path: Path) -> None:
-    from mpafer.saved import load_run, probabilities
+    from mpafer.inference.saved import load_run, probabilities
 
     model, transform = load_run(undisturbed)
     images = [str(world / "data" / row["image"]) for row in results(undisturbed)["predictions"]]

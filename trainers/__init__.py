@@ -1,6 +1,7 @@
 """Methods, one a file. Importing this package fills `METHODS`.
 
-A new method is a new file here, with a trainer class under `@register`, and YAML files in configs/trainers/<METHOD>/.
+A new method is a new file here, with a trainer class under `@register_method`, and its YAML files in
+configs/trainers/<METHOD>/.
 """
 
 from importlib import import_module

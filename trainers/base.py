@@ -1,7 +1,7 @@
-"""What every method shares: building, freezing, precision, stepping, saving, loading, results - once.
+"""What every method shares: building, freezing, precision, prototypes, what a checkpoint must share - once.
 
 A method's file adds its options (a dataclass that is its config node), its model, and what it needs before training.
-The loop is the built-in engine's under both hosts: real Dassl's schedules and checkpoints fail on current torch.
+The loop is `mpafer.engine.trainer`'s, in a checkout on Dassl too.
 """
 
 from __future__ import annotations
@@ -15,43 +15,42 @@ from torch import Tensor
 from yacs.config import CfgNode
 
 from mpafer.clip import load_clip
-from mpafer.config import differences
-from mpafer.datasets.labels import load_descriptions
-from mpafer.engine import distributed
-from mpafer.engine.builtin.optim import build_optimizer
-from mpafer.engine.builtin.trainer import TrainerX
-from mpafer.engine.builtin.utils import grad_scaler
+from mpafer.common import distributed
+from mpafer.common.config import differences
+from mpafer.common.options import Options
+from mpafer.datasets import find_dataset
 from mpafer.engine.checkpoint import run_identity
-from mpafer.engine.record import record_run
+from mpafer.engine.optim import build_optimizer
+from mpafer.engine.prototypes import cached_prototypes, draw_per_class
 from mpafer.engine.schedule import build_lr_scheduler
-from mpafer.options import Options
-from mpafer.prompting.losses import balanced_weights
-from mpafer.prompting.precision import needs_scaler
-from mpafer.prototypes import cached_prototypes, draw_per_class
+from mpafer.engine.trainer import Trainer
+from mpafer.prompting.descriptions import load_descriptions
+from mpafer.prompting.losses import balanced_class_weights
+from mpafer.prompting.precision import grad_scaler, needs_scaler
 
 logger = logging.getLogger(__name__)
 CLASS_WEIGHTS = ("none", "balanced")  # TRAIN.CLASS_WEIGHTS
 METHODS: dict[str, type[PromptTrainer]] = {}
 
 
-def register(trainer: type[PromptTrainer]) -> type[PromptTrainer]:
+def register_method(trainer: type[PromptTrainer]) -> type[PromptTrainer]:
     """Class decorator: enter a method under its class name."""
     METHODS[trainer.__name__] = trainer
     return trainer
 
 
-class PromptTrainer(TrainerX):
+class PromptTrainer(Trainer):
     """Trains what a `FrozenClip` declares as learnable. A method sets the class attributes."""
 
     node: ClassVar[str]  # config node under TRAINER
     Options: ClassVar[type[Options]]
     Model: ClassVar[Any]  # (clip, classnames, options, **teachers) -> FrozenClip
-    takes: ClassVar[tuple[str, ...]] = ()  # teachers that `mpafer.build_model` may hand to the model
-    untaught: ClassVar[dict[str, Any]] = {}  # options that leave out what only training needs
-    model: Any  # a FrozenClip
+    learns: ClassVar[bool] = True  # False: a result depends on neither seed nor training images
+    accepts: ClassVar[tuple[str, ...]] = ()  # teachers that `mpafer.build_model` may hand to the model
+    inference_overrides: ClassVar[dict[str, Any]] = {}  # options that leave out what only training needs
 
     @classmethod
-    def options_from(cls, cfg: Any) -> Any:
+    def options_from(cls, cfg: CfgNode) -> Any:
         """The method's options. A node may be shared: what is another method's alone must be at its default.
 
         Raises:
@@ -64,7 +63,7 @@ class PromptTrainer(TrainerX):
                     raise ValueError(f"TRAINER.{cls.node}.{key} is an option of {name}, {cls.__name__} has none such")
         return cls.Options.of(node)
 
-    def check_cfg(self, cfg: Any) -> None:
+    def check_cfg(self, cfg: CfgNode) -> None:
         self.options = self.options_from(cfg)
         if cfg.TRAIN.CLASS_WEIGHTS not in CLASS_WEIGHTS:
             raise ValueError(
@@ -74,18 +73,20 @@ class PromptTrainer(TrainerX):
             logger.warning("BalancedSampler and TRAIN.CLASS_WEIGHTS balanced: the imbalance is corrected twice")
 
     @staticmethod
-    def balances(cfg: Any) -> bool:
+    def balances(cfg: CfgNode) -> bool:
         """Whether the classes weigh the same in the loss, however many images they have."""
         return bool(cfg.TRAIN.CLASS_WEIGHTS == "balanced")
 
+    def load_dataset(self, cfg: CfgNode) -> Any:
+        return find_dataset(cfg.DATASET.NAME)(cfg)
+
     def teachers(self) -> dict[str, Any]:
         """What the model takes beside backbone, class names and options, from the start on."""
-        path = self.cfg.DATASET.DESCRIPTIONS if "descriptions" in self.takes else ""
+        path = self.cfg.DATASET.DESCRIPTIONS if "descriptions" in self.accepts else ""
         return {"descriptions": load_descriptions(path, self.classnames)} if path else {}
 
     def build_model(self) -> None:
         cfg = self.cfg
-        self.classnames = [self.lab2cname[label] for label in range(self.num_classes)]
         clip = load_clip(cfg.MODEL.BACKBONE.NAME, device=self.device)
         size = clip.visual.image_size
         if tuple(cfg.INPUT.SIZE) != (size, size):
@@ -96,19 +97,19 @@ class PromptTrainer(TrainerX):
         if cfg.TRAIN.COMPILE:
             self.model.clip.compile_blocks()
         learnable = self.model.learnable
-        self.learnable_values = sum(parameter.numel() for parameter in learnable.values())
+        values = sum(parameter.numel() for parameter in learnable.values())
         print(f"Backbone {clip.name} ({clip.fingerprint}) frozen, {self.options.prec}")
-        print(f"Learnable: {', '.join(learnable) or 'nothing'}: {self.learnable_values:,} values")
+        print(f"Learnable: {', '.join(learnable) or 'nothing'}: {values:,} values")
         if not learnable:
             return
         if self.balances(cfg):
             labels = torch.tensor([item.label for item in self.dm.dataset.train_x])
-            self.model.class_weights = balanced_weights(labels, self.num_classes).to(self.device)
+            self.model.class_weights = balanced_class_weights(labels, self.dm.num_classes).to(self.device)
             shown = zip(self.classnames, self.model.class_weights.tolist(), strict=True)
             print(f"Class weights: {', '.join(f'{name} {weight:.3f}' for name, weight in shown)}")
-        self.optim = build_optimizer(self.model.prompts, cfg.OPTIM)
+        self.trained = self.model.prompts
+        self.optim = build_optimizer(self.trained, cfg.OPTIM)
         self.sched = build_lr_scheduler(self.optim, cfg.OPTIM)
-        self.register_model("prompts", self.model.prompts, self.optim, self.sched)
         self.scaler = grad_scaler(self.device.type, enabled=needs_scaler(self.options.prec, self.device))
         self.parallel = distributed.wrap(self.model)
 
@@ -116,49 +117,23 @@ class PromptTrainer(TrainerX):
         """Mean un-prompted feature of each class's training images, ``shots`` of them or all: [C, D]."""
         prototypes = torch.empty(0)
         if distributed.is_main():
-            prototypes = cached_prototypes(
-                self.model.clip, *self.plain_training_images(shots), num_classes=self.num_classes
-            )
+            images = self.plain_training_images(shots)
+            prototypes = cached_prototypes(self.model.clip, *images, num_classes=self.dm.num_classes)
         return distributed.from_main(prototypes.cpu()).to(self.device)
 
     def plain_training_images(self, shots: int = -1) -> tuple[list[Any], Any, int, int]:
         """``shots`` training images of each class or all, the transform without augmentation, batch size, workers."""
         items = draw_per_class(self.dm.dataset.train_x, shots, self.seed)
-        tested: Any = self.test_loader.dataset  # has the transform without augmentation
         loading = self.cfg.DATALOADER
-        return items, tested.transforms[0], loading.TEST.BATCH_SIZE, loading.NUM_WORKERS
+        return items, self.dm.plain_transform, loading.TEST.BATCH_SIZE, loading.NUM_WORKERS
 
-    def parse_batch_train(self, batch: dict[str, Any]) -> tuple[Tensor, Tensor]:
-        return self.parse_batch_test(batch)
-
-    def set_model_mode(self, mode: str = "train", names: Any = None) -> None:
-        super().set_model_mode(mode, names)
-        self.model.train(mode == "train")  # the prompts alone are registered
-
-    def train(self) -> None:  # type: ignore[override]
-        if self.model.learnable:
-            if getattr(self.dm.dataset, "test_only", False):
-                raise ValueError(
-                    f"{self.cfg.DATASET.NAME} has no training images here, it is a test set: train on another data set "
-                    "and test on this one with python -m mpafer.cross RUN --dataset NAME"
-                )
-            super().train()
-        else:
-            self.test()
-
-    def forward_backward(self, batch: dict[str, Any]) -> dict[str, Tensor]:
-        images, labels = self.parse_batch_train(batch)
-        out = self.parallel(images)
-        losses = self.model.losses(out, labels)
-        loss = torch.stack(list(losses.values())).sum()
-        self.model_backward_and_update(loss, terms=losses)
-        if self.batch_idx + 1 == self.num_batches:
-            self.update_lr()
-        accuracy = 100 * (out.logits.argmax(dim=1) == labels).float().mean()
-        return {"loss": loss.detach(), "acc": accuracy} | {name: term.detach() for name, term in losses.items()}
-
-    def model_inference(self, images: Tensor) -> Tensor:
-        return self.model(images).logits
+    def train(self) -> None:
+        if self.trained is not None and getattr(self.dm.dataset, "test_only", False):
+            raise ValueError(
+                f"{self.cfg.DATASET.NAME} has no training images here, it is a test set: train on another data set "
+                "and test on this one with python -m mpafer.cross RUN --dataset NAME"
+            )
+        super().train()
 
     # --- checkpoints
 
@@ -175,7 +150,7 @@ class PromptTrainer(TrainerX):
     def extra_state(self) -> dict[str, Any]:
         return super().extra_state() | {"identity": self.identity(), "config": self.cfg.dump()}
 
-    def check_state(self, state: dict[str, Any], path: Path, resuming: bool) -> None:
+    def check_state(self, state: dict[str, Any], path: Path, *, resuming: bool) -> None:
         theirs, extra = run_identity(state, path), state["extra"]
         for key, value in self.identity().items():
             if theirs[key] != value:
@@ -183,10 +158,3 @@ class PromptTrainer(TrainerX):
         if resuming and (differing := differences(CfgNode.load_cfg(extra["config"]), self.cfg, self.node)):
             listed = "; ".join(f"{key} {theirs!r} there, {mine!r} here" for key, (theirs, mine) in differing.items())
             raise ValueError(f"{path} was trained with other options ({listed}): go on with the same, or elsewhere")
-
-    def test(self, split: str | None = None) -> float:
-        """As Dassl's; the final evaluation (no ``split`` given) writes results.json and scores.npz too."""
-        result = super().test(split)
-        if split is None and distributed.is_main():
-            record_run(self, self.classnames, self.learnable_values)
-        return result

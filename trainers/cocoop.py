@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mpafer.clip import Clip
-from mpafer.options import Options, option
+from mpafer.common.options import Options, option
 from mpafer.prompting.conditional import ConditionalPrompts
 from mpafer.prompting.model import PromptedClip
 from mpafer.prompting.precision import PRECISIONS
-from mpafer.trainers.base import PromptTrainer, register
+from mpafer.trainers.base import PromptTrainer, register_method
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class CoCoOpModel(PromptedClip):
         super().__init__(clip, classnames, text=prompts, precision=options.prec)
 
 
-@register
+@register_method
 class CoCoOp(PromptTrainer):
     """Trains `CoCoOpModel`."""
 

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mpafer.clip import Clip
-from mpafer.options import Options, option
+from mpafer.common.options import Options, option
 from mpafer.prompting.model import PromptedClip
 from mpafer.prompting.precision import PRECISIONS
 from mpafer.prompting.text import POSITIONS, ContextPrompts
-from mpafer.trainers.base import PromptTrainer, register
+from mpafer.trainers.base import PromptTrainer, register_method
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class CoOpModel(PromptedClip):
         )  # fmt: skip
 
 
-@register
+@register_method
 class CoOp(PromptTrainer):
     """Trains `CoOpModel`."""
 

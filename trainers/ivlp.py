@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mpafer.clip import Clip
-from mpafer.options import Options, option
+from mpafer.common.options import Options, option
 from mpafer.prompting.model import PromptedClip
 from mpafer.prompting.precision import PRECISIONS
 from mpafer.prompting.text import ContextPrompts, DeepTextPrompts, short_init
 from mpafer.prompting.visual import DeepVisualPrompts
-from mpafer.trainers.base import PromptTrainer, register
+from mpafer.trainers.base import PromptTrainer, register_method
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class IVLPModel(PromptedClip):
         super().__init__(clip, classnames, text=text, deep_text=deep, visual=visual, precision=options.prec)
 
 
-@register
+@register_method
 class IVLP(PromptTrainer):
     """Trains `IVLPModel`."""
 

@@ -14,11 +14,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mpafer.clip import Clip
-from mpafer.options import option
+from mpafer.common.options import option
 from mpafer.prompting.losses import cosine_distance
 from mpafer.prompting.model import Output
 from mpafer.prompting.teachers import EXPRESSION, template_features
-from mpafer.trainers.base import PromptTrainer, register
+from mpafer.trainers.base import PromptTrainer, register_method
 from mpafer.trainers.coop import CoOpModel, CoOpOptions
 
 
@@ -46,7 +46,7 @@ class KgCoOpModel(CoOpModel):
         return super().losses(out, labels) | {"knowledge_loss": self.w * distance}
 
 
-@register
+@register_method
 class KgCoOp(PromptTrainer):
     """Trains `KgCoOpModel`."""
 

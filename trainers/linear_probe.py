@@ -18,12 +18,12 @@ import torch
 from torch import Tensor, nn
 
 from mpafer.clip import Clip
-from mpafer.engine import distributed
-from mpafer.options import Options, option
+from mpafer.common import distributed
+from mpafer.common.options import Options, option
+from mpafer.engine.prototypes import frozen_features
 from mpafer.prompting.model import FrozenClip, Output
 from mpafer.prompting.precision import PRECISIONS, autocast
-from mpafer.prototypes import frozen_features
-from mpafer.trainers.base import PromptTrainer, register
+from mpafer.trainers.base import PromptTrainer, register_method
 
 FOLDS, STRENGTHS = 4, [10.0**power for power in range(-6, 7)]
 
@@ -49,8 +49,8 @@ class LinearProbeModel(FrozenClip):
         """Images [B, 3, H, H], normalised with CLIP's statistics -> `Output`."""
         with autocast(self.precision, images.device), torch.no_grad():
             image, patches = self.clip.visual(images)
-        image, probe, nothing = image.float(), self.prompts["probe"], torch.empty(0, device=image.device)
-        return Output(probe(image), image, patches.float(), probe.get_parameter("weight"), nothing, nothing)
+        image, probe = image.float(), self.prompts["probe"]
+        return Output(probe(image), image, patches.float(), probe.get_parameter("weight"))
 
 
 def fit(
@@ -76,7 +76,7 @@ def fit(
     return found.coef_, found.intercept_, c
 
 
-@register
+@register_method
 class LinearProbe(PromptTrainer):
     """Fits `LinearProbeModel` at once: its one epoch is the regression, whatever OPTIM says."""
 
@@ -90,7 +90,7 @@ class LinearProbe(PromptTrainer):
             raise ValueError("LinearProbe draws no batches: instead of BalancedSampler, TRAIN.CLASS_WEIGHTS balanced")
 
     def run_epoch(self) -> None:
-        self.num_batches = len(self.train_loader_x)
+        self.num_batches = len(self.dm.train_loader)
         state = self.regression() if distributed.is_main() else {}
         self.model.prompts.load_state_dict(distributed.from_main(state))
 

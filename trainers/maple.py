@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from mpafer.clip import Clip
-from mpafer.options import Options, option
+from mpafer.common.options import Options, option
 from mpafer.prompting.model import PromptedClip
 from mpafer.prompting.precision import PRECISIONS
 from mpafer.prompting.text import ContextPrompts, DeepTextPrompts, short_init
 from mpafer.prompting.visual import CoupledVisualPrompts
-from mpafer.trainers.base import PromptTrainer, register
+from mpafer.trainers.base import PromptTrainer, register_method
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class MaPLeModel(PromptedClip):
         return self.prompts["visual"]([self.prompts["text"].ctx, *deep])
 
 
-@register
+@register_method
 class MaPLe(PromptTrainer):
     """Trains `MaPLeModel`."""
 

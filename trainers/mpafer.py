@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from mpafer.clip import Clip
-from mpafer.datasets.labels import load_descriptions
-from mpafer.options import Options, option
+from mpafer.common.options import Options, option
+from mpafer.prompting.descriptions import load_descriptions
 from mpafer.prompting.losses import DISTANCES, contrastive_alignment
 from mpafer.prompting.model import Output, PromptedClip
 from mpafer.prompting.precision import PRECISIONS
@@ -20,7 +20,7 @@ from mpafer.prompting.similarity import ALIGNMENTS
 from mpafer.prompting.teachers import GRANULARITIES, hard_prompt_features, hard_prompts
 from mpafer.prompting.text import POOLINGS, ContextPrompts, pool_tokens
 from mpafer.prompting.visual import DeepVisualPrompts
-from mpafer.trainers.base import PromptTrainer, register
+from mpafer.trainers.base import PromptTrainer, register_method
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,7 @@ class MPAFERModel(PromptedClip):
         """``L = L_vt + beta (L_ta + L_pa) + gamma L_v``, each term already weighted."""
         options, losses = self.options, super().losses(out, labels)
         if options.token_loss:
+            assert out.embeddings is not None and out.eot is not None  # a PromptedClip has class prompts
             soft = pool_tokens(out.embeddings, out.eot, options.pooling)
             losses["token_loss"] = options.beta * contrastive_alignment(soft, self.hard_tokens, options.tau)
         if options.prompt_loss == "contrastive":
@@ -100,15 +101,15 @@ class MPAFERModel(PromptedClip):
         return losses
 
 
-@register
+@register_method
 class MPAFER(PromptTrainer):
     """Trains `MPAFERModel`; prototypes come from the training images, before the first epoch."""
 
     node = "MPAFER"
     Options = MPAFEROptions
     Model = MPAFERModel
-    takes = ("descriptions", "prototypes")
-    untaught = {"token_loss": False, "prompt_loss": "none"}  # noqa: RUF012
+    accepts = ("descriptions", "prototypes")
+    inference_overrides = {"token_loss": False, "prompt_loss": "none"}  # noqa: RUF012
 
     def before_train(self) -> None:
         if self.options.prototype_loss != "none":

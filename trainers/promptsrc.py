@@ -16,13 +16,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mpafer.clip import Clip
-from mpafer.options import option
+from mpafer.common.options import option
 from mpafer.prompting.averaging import GaussianAverage
 from mpafer.prompting.model import Output
 from mpafer.prompting.precision import autocast
 from mpafer.prompting.similarity import global_similarity
 from mpafer.prompting.teachers import load_templates, template_features
-from mpafer.trainers.base import PromptTrainer, register
+from mpafer.trainers.base import PromptTrainer, register_method
 from mpafer.trainers.ivlp import IVLPModel, IVLPOptions
 
 
@@ -72,7 +72,7 @@ class PromptSRCModel(IVLPModel):
         return losses
 
 
-@register
+@register_method
 class PromptSRC(PromptTrainer):
     """Trains `PromptSRCModel`; the last epoch's prompts are the Gaussian average over all epochs."""
 

@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mpafer.clip import Clip
-from mpafer.options import Options, option
+from mpafer.common.options import Options, option
 from mpafer.prompting.fixed import FixedPrompts
 from mpafer.prompting.model import PromptedClip
 from mpafer.prompting.precision import PRECISIONS
 from mpafer.prompting.teachers import fill
 from mpafer.prompting.visual import DeepVisualPrompts
-from mpafer.trainers.base import PromptTrainer, register
+from mpafer.trainers.base import PromptTrainer, register_method
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class VPTModel(PromptedClip):
         super().__init__(clip, classnames, text=text, visual=visual, precision=options.prec)
 
 
-@register
+@register_method
 class VPT(PromptTrainer):
     """Trains `VPTModel`."""
 

@@ -13,13 +13,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mpafer.clip import Clip
-from mpafer.datasets.labels import load_descriptions
-from mpafer.options import Options, option
+from mpafer.common.options import Options, option
+from mpafer.prompting.descriptions import load_descriptions
 from mpafer.prompting.fixed import FixedPrompts
 from mpafer.prompting.model import PromptedClip
 from mpafer.prompting.precision import PRECISIONS
 from mpafer.prompting.teachers import EXPRESSION, fill, hard_prompts, load_templates, template_features
-from mpafer.trainers.base import PromptTrainer, register
+from mpafer.trainers.base import PromptTrainer, register_method
 
 
 @dataclass(frozen=True)
@@ -84,29 +84,32 @@ class ZeroshotDescriptionsModel(PromptedClip):
         super().__init__(clip, classnames, text=FixedPrompts(clip, sentences), precision=options.prec)
 
 
-@register
+@register_method
 class ZeroshotCLIP(PromptTrainer):
     """Evaluates `ZeroshotCLIPModel`."""
 
     node = "ZEROSHOTCLIP"
     Options = ZeroshotCLIPOptions
     Model = ZeroshotCLIPModel
+    learns = False
 
 
-@register
+@register_method
 class ZeroshotCLIP2(PromptTrainer):
     """Evaluates `ZeroshotCLIP2Model`."""
 
     node = "ZEROSHOTCLIP2"
     Options = ZeroshotCLIP2Options
     Model = ZeroshotCLIP2Model
+    learns = False
 
 
-@register
+@register_method
 class ZeroshotDescriptions(PromptTrainer):
     """Evaluates `ZeroshotDescriptionsModel`."""
 
     node = "ZEROSHOTDESCRIPTIONS"
     Options = ZeroshotDescriptionsOptions
     Model = ZeroshotDescriptionsModel
-    takes = ("descriptions",)
+    learns = False
+    accepts = ("descriptions",)

@@ -10,7 +10,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from mpafer.errors import clear_errors
+from mpafer.common.errors import clear_errors
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -6,11 +6,11 @@ import csv
 import io
 from pathlib import Path
 
+from mpafer.common.files import atomic_file
 from mpafer.compare.document import Figure
 from mpafer.compare.figures import blank, save
 from mpafer.compare.statistics import SPLITS
 from mpafer.compare.table import Comparison
-from mpafer.engine.files import atomic_file
 from mpafer.report import METRICS
 
 

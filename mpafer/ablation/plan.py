@@ -46,16 +46,10 @@ def doubling(most: int) -> list[int]:
 
 def make_config(dataset: str, cfg: str, pairs: Sequence[str]) -> CfgNode:
     """The config of a run, as train.py puts it together."""
-    from mpafer.config import extend_cfg, merge_file, merge_list
     from mpafer.configs import ROOT
-    from mpafer.engine.host import get_cfg_default
+    from mpafer.run_config import run_config
 
-    config = get_cfg_default()
-    extend_cfg(config, baselines=True)
-    merge_file(config, str(ROOT / "datasets" / f"{dataset}.yaml"))
-    merge_file(config, str(ROOT / "trainers" / "MPAFER" / f"{cfg}.yaml"))
-    merge_list(config, pairs)
-    return config
+    return run_config("MPAFER", dataset, method_file=ROOT / "trainers" / "MPAFER" / f"{cfg}.yaml", pairs=pairs)
 
 
 def _patches(config: CfgNode) -> int:

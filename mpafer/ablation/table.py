@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from mpafer.ablation.variants import Ablation, load_ablation
+from mpafer.common.options import closest
 from mpafer.compare.align import aligned
 from mpafer.compare.runs import Experiment, config_differences, read_experiments
 from mpafer.compare.table import Comparison, Table, add_differences, make_row, provenance
-from mpafer.options import closest
 from mpafer.report import find_files
 
 
@@ -66,7 +66,7 @@ def _options(ablation: Ablation, entry: Experiment) -> dict[str, Any]:
 def _has(entry: Experiment, where: Sequence[str]) -> bool:
     from yacs.config import CfgNode
 
-    from mpafer.config import merge_list
+    from mpafer.common.config import merge_list
 
     config = CfgNode(entry.runs[0].record["config"])
     asked = config.clone()

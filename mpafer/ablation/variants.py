@@ -9,8 +9,8 @@ from typing import Any
 
 import yaml
 
+from mpafer.common.options import closest
 from mpafer.configs import ROOT
-from mpafer.options import closest
 
 FOLDER = ROOT / "ablations"
 _KEYS = {"title", "reference", "variants", "doubling", "published"}

@@ -9,7 +9,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from mpafer.errors import clear_errors
+from mpafer.common.errors import clear_errors
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from mpafer.common.files import atomic_file
 from mpafer.compare.document import Figure, markdown, sections, terminal
 from mpafer.compare.html import page
 from mpafer.compare.statistics import explanation
 from mpafer.compare.table import Comparison, Row
-from mpafer.engine.files import atomic_file
 
 
 def write_documents(comparison: Comparison, figures: Sequence[Figure], folder: Path, stem: str) -> None:

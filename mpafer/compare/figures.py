@@ -7,10 +7,10 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mpafer.common.files import atomic_file
 from mpafer.compare.document import Figure, images_a_class
 from mpafer.compare.runs import ALL, Experiment
 from mpafer.compare.table import Comparison, Row, Table
-from mpafer.engine.files import atomic_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -159,7 +159,7 @@ def config_differences(first: Run, other: Run) -> dict[str, tuple[Any, Any]]:
     """Keys whose values make two runs' results different in kind: all but the seed, and places and processes."""
     from yacs.config import CfgNode
 
-    from mpafer.config import differences
+    from mpafer.common.config import differences
 
     theirs, ours = ({**run.record["config"], "SEED": 0} for run in (first, other))
     differing = differences(CfgNode(theirs), CfgNode(ours))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from mpafer.errors import clear_errors
+from mpafer.common.errors import clear_errors
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with clear_errors():
         import torch
 
-        from mpafer.cross.evaluate import evaluate
+        from mpafer.inference.cross import evaluate
 
         device = args.device or ("cuda" if torch.cuda.is_available() else "cpu")
         record = evaluate(

@@ -14,10 +14,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from mpafer.common.errors import clear_errors
+from mpafer.common.files import atomic_file
 from mpafer.compare.document import DRAWN, Grid, Section, markdown, plus_minus, terminal
 from mpafer.cross.rows import METRICS, Row, Table, cross_table
-from mpafer.engine.files import atomic_file
-from mpafer.errors import clear_errors
 
 NOTE = (
     "Mean ± sample standard deviation over n seeds, in %. WAR: share of the test images that are right. UAR: mean "

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from joblib import Parallel, cpu_count, delayed
 from PIL import Image, UnidentifiedImageError
 
-from mpafer.engine.progress import progress
+from mpafer.common.progress import progress
 
 THUMBNAIL = (18, 16)  # width, height; blocks of 2 x 2 make the 9 x 8 of a 64-bit difference hash
 CHUNK = 64  # images a worker takes at a time

@@ -7,18 +7,15 @@ import io
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from yacs.config import CfgNode
 
-import mpafer
-import mpafer.configs
-from mpafer.config import dataset_file, merge_file, merge_list
-from mpafer.datasets.files import Item, collect_problems
-from mpafer.engine.host import DATASET_REGISTRY, get_cfg_default
-from mpafer.errors import user_message
-from mpafer.options import closest
+from mpafer.common.errors import user_message
+from mpafer.common.options import closest
+from mpafer.datasets import DATASETS, find_dataset
+from mpafer.datasets.reading import Item, collect_problems
+from mpafer.run_config import dataset_file, run_config, shipped_datasets
 
 
 @dataclass(frozen=True)
@@ -41,21 +38,9 @@ def configure(name: str, root: str, opts: Sequence[str]) -> CfgNode:
     Raises:
         ValueError: no such data set or key.
     """
-    cfg = get_cfg_default()
-    mpafer.extend_cfg(cfg, baselines=True)
-    mpafer.register()
-    classes = DATASET_REGISTRY.registered_names()
-    if path := dataset_file(name):
-        merge_file(cfg, path)
-    elif name in classes:
-        cfg.DATASET.NAME = name
-    else:
-        shipped = (path.stem for path in Path(*mpafer.configs.__path__, "datasets").glob("*.yaml"))
-        raise ValueError(f"no data set {name!r}: {closest(name, [*shipped, *classes])}")
-    if root:
-        cfg.DATASET.ROOT = root
-    merge_list(cfg, opts)
-    return cfg
+    if not dataset_file(name) and name not in DATASETS:
+        raise ValueError(f"no data set {name!r}: {closest(name, [*shipped_datasets(), *DATASETS])}")
+    return run_config(dataset=name, flags={"DATASET.ROOT": root} if root else {}, pairs=opts)
 
 
 def load(cfg: CfgNode) -> Subject:
@@ -64,8 +49,8 @@ def load(cfg: CfgNode) -> Subject:
     Raises:
         ValueError: no data set of this name.
     """
-    kind: Any = DATASET_REGISTRY.get(cfg.DATASET.NAME)
-    dataset = kind.__new__(kind)  # what __init__ finds before it stops is wanted too
+    kind = find_dataset(cfg.DATASET.NAME)
+    dataset: Any = kind.__new__(kind)  # what __init__ finds before it stops is wanted too
     failure = ""
     with collect_problems() as problems, _warnings() as said, contextlib.redirect_stdout(io.StringIO()):
         try:
@@ -77,23 +62,13 @@ def load(cfg: CfgNode) -> Subject:
     return Subject(
         cfg.DATASET.NAME,
         str(getattr(dataset, "dataset_dir", "") or cfg.DATASET.ROOT),
-        list(getattr(dataset, "classes", None) or getattr(dataset, "_classnames", [])),
+        list(getattr(dataset, "classes", None) or getattr(dataset, "classnames", [])),
         getattr(dataset, "published", {}),
-        getattr(dataset, "splits", None) or _chosen(dataset),
+        getattr(dataset, "splits", {}),
         problems,
         said,
         failure,
     )
-
-
-def _chosen(dataset: Any) -> dict[str, list[Item]]:
-    """The splits of a data set with another base class than ours."""
-    splits = {"train": "_train_x", "val": "_val", "test": "_test"}
-    return {
-        split: [Item(datum.impath, datum.label) for datum in data]
-        for split, attribute in splits.items()
-        if (data := getattr(dataset, attribute, None))
-    }
 
 
 @contextlib.contextmanager

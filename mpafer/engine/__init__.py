@@ -1,1 +1,1 @@
-"""What runs an experiment: host.py picks the engine, builtin/ is ours, the other modules serve both."""
+"""The loop: trainer, checkpoints, schedule, optimiser, log."""

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from mpafer.engine.files import TEMPORARY, atomic_file
+from mpafer.common.files import TEMPORARY, atomic_file
 
 BEST = "model-best.pth.tar"
 _POINTER = "checkpoint"

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 import yaml
 
-from mpafer.engine import host
-from mpafer.engine.builtin.trainer import SimpleTrainer
-from mpafer.engine.results import write_results
+from mpafer.common.versions import package_version
+from mpafer.results.schema import write_results
+
+if TYPE_CHECKING:
+    from mpafer.engine.trainer import Trainer
 
 
 def peak_memory(device: torch.device) -> tuple[int, str]:
@@ -29,15 +31,15 @@ def peak_memory(device: torch.device) -> tuple[int, str]:
     return most if sys.platform == "darwin" else 1024 * most, "process"
 
 
-def record_run(trainer: SimpleTrainer, classnames: Sequence[str], learnable_values: int) -> None:
+def record_run(trainer: Trainer) -> None:
     """Write results.json and scores.npz into the run's folder, after ``trainer.test()``; paths relative to the root."""
     cfg, predictions, items = trainer.cfg, trainer.predictions, trainer.dm.dataset.train_x
-    assert predictions is not None  # test() has just made them
     batch = min(cfg.DATALOADER.TRAIN_X.BATCH_SIZE, len(items))
-    trained = trainer.max_epoch * len(trainer.train_loader_x) * batch  # whichever epoch is the best one
+    trained = trainer.max_epoch * len(trainer.dm.train_loader) * batch  # whichever epoch is the best one
     size = trainer.checkpoint.stat().st_size if trainer.checkpoint else 0
     memory, memory_of = peak_memory(trainer.device)
-    print(f"Checkpoint: {learnable_values:,} learnable values, {size:,} bytes")
+    learnable = sum(value.numel() for value in trainer.trained.parameters()) if trainer.trained else 0
+    print(f"Checkpoint: {learnable:,} learnable values, {size:,} bytes")
 
     def relative(path: str) -> str:
         return os.path.relpath(path, cfg.DATASET.ROOT)
@@ -49,14 +51,14 @@ def record_run(trainer: SimpleTrainer, classnames: Sequence[str], learnable_valu
         split=cfg.TEST.SPLIT,
         seed=trainer.seed,
         epochs=trainer.trained_epochs,
-        engine={"name": host.ENGINE, "version": host.ENGINE_VERSION},
+        engine={"name": trainer.runner, "version": package_version(trainer.runner)},
         device=str(trainer.device),
         config=yaml.safe_load(cfg.dump()),
-        classnames=classnames,
+        classnames=trainer.classnames,
         images=[relative(path) for path in predictions.impaths],
         labels=predictions.labels,
         scores=predictions.scores,
-        learnable_values=learnable_values,
+        learnable_values=learnable,
         checkpoint_bytes=size,
         train_seconds=trainer.train_seconds,
         images_per_second=trained / trainer.train_seconds if trainer.train_seconds else 0.0,

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def balanced_weights(labels: Tensor, classes: int) -> Tensor:
+def balanced_class_weights(labels: Tensor, classes: int) -> Tensor:
     """``N / (C n_c)`` for each class, from the N training labels; the training images' mean weight is 1. [N] -> [C]."""
     return len(labels) / (classes * torch.bincount(labels, minlength=classes).clamp(min=1))
 

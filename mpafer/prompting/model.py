@@ -24,8 +24,8 @@ class Output:
     image: Tensor  # global features [B, D]
     patches: Tensor  # patch features [B, N, D]; N = 0 where `FrozenClip.spare_patches` says so
     text: Tensor  # class features [C, D], or [B, C, D] where the prompts depend on the image
-    embeddings: Tensor  # token embeddings of the class prompts [C, L, W], or [B, C, L, W]
-    eot: Tensor  # position of EOS in each of them [C]
+    embeddings: Tensor | None = None  # token embeddings of the class prompts [C, L, W], or [B, C, L, W]
+    eot: Tensor | None = None  # position of EOS in each of them [C]
     frozen_image: Tensor | None = None  # global features without prompts [B, D], where a loss needs them
 
 

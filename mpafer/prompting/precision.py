@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 
 PRECISIONS = ("fp32", "fp16", "amp", "bf16")
@@ -22,3 +24,10 @@ def autocast(precision: str, device: torch.device) -> torch.autocast:
 def needs_scaler(precision: str, device: torch.device) -> bool:
     """float16 gradients underflow and overflow without a loss scaler; bfloat16 and float32 ones do not."""
     return precision == "fp16" or (precision == "amp" and device.type == "cuda")
+
+
+def grad_scaler(device_type: str = "cuda", *, enabled: bool = False) -> Any:
+    """torch's loss scaler. torch.amp has it since torch 2.3; the older one is CUDA's alone, and off elsewhere."""
+    if hasattr(torch.amp, "GradScaler"):
+        return torch.amp.GradScaler(device_type, enabled=enabled)
+    return torch.cuda.amp.GradScaler(enabled=enabled and device_type == "cuda")

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mpafer.clip import Clip
 from mpafer.clip.tokens import eot_positions
-from mpafer.options import closest
+from mpafer.common.options import closest
 from mpafer.prompting.text import pool_tokens
 
 TEMPLATES = Path(__file__).with_name("templates.yaml")

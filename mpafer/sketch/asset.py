@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from mpafer.datasets.labels import load_descriptions
+from mpafer.prompting.descriptions import load_descriptions
 from mpafer.prompting.teachers import hard_prompts
 
 from .pool import encode

@@ -1,0 +1,131 @@
+"""What all facial-expression data sets share; a data set's own file says where it lies and how it is read."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import ClassVar, TypeVar
+
+from yacs.config import CfgNode
+
+from mpafer.common.options import Options
+from mpafer.datasets.draws import choose_classes, draw_shots, stratified_cut
+from mpafer.datasets.reading import Item, MissingDataError, Splits, log
+from mpafer.inputs.datum import Datum
+from mpafer.prompting.expressions import CLASSES
+
+DATASETS: dict[str, type[FERDataset]] = {}
+DatasetClass = TypeVar("DatasetClass", bound="FERDataset")
+
+
+def register_dataset(dataset: type[DatasetClass]) -> type[DatasetClass]:
+    """Class decorator: enter a data set under its class name."""
+    DATASETS[dataset.__name__] = dataset
+    return dataset
+
+
+class FERDataset:
+    """Finds, checks and splits a data set that a subclass declares.
+
+    A subclass sets the attributes below and `read`, which may set `classes` and `published` anew to fit what it
+    found. Its attributes are those that Dassl's runners read: train_x, val, test, classnames and so on. The few-shot
+    draw is CoOp's, with its result for the same seed. A validation set is cut from the training images only if a choice
+    needs one: best_val or SPLIT val. Without a "train" in what was read it is a test set, and has records that cannot
+    be opened where training images are asked for.
+
+    Raises:
+        MissingDataError: nothing readable under DATASET.ROOT, or images missing.
+    """
+
+    Options: ClassVar[type[Options]] = Options  # its own keys of DATASET
+    folders: tuple[str, ...]  # where it may lie under DATASET.ROOT; "" = there itself
+    classes: tuple[str, ...] = CLASSES[:7]  # canonical names in label order
+    # split -> images per class, or only their total
+    published: dict[str, tuple[int, ...] | int] = {}  # noqa: RUF012 - a class's declaration
+    tree: str  # the layout to show when nothing is found
+    access: str  # where to ask for the data
+    training_elsewhere = ""  # of a test set: how to get training images after all
+    splits: Splits  # all that was found, before any choice of images or classes
+    dataset_dir = ""  # where it was found
+    train_u = None  # a runner on Dassl asks for unlabelled images
+
+    def __init__(self, cfg: CfgNode):
+        known = self.Options().node()
+        try:
+            self.options = self.Options.of({key: value for key, value in cfg.DATASET.items() if key in known})
+        except ValueError as error:
+            raise ValueError(f"DATASET.{error}") from None
+        self.descriptions: str = cfg.DATASET.DESCRIPTIONS
+        splits = self.splits = self.find(Path(cfg.DATASET.ROOT).expanduser().absolute())
+        self.compare_counts(splits)
+        self.test_only = "train" not in splits
+        if self.test_only and cfg.DATASET.NUM_SHOTS > 0:
+            raise ValueError(f"{self.name} is a test set, DATASET.NUM_SHOTS has no training images to draw from: -1")
+        train, val, test = splits.get("train", self.no_training_images()), splits.get("val", []), splits["test"]
+        if not (val or self.test_only) and (cfg.TEST.FINAL_MODEL == "best_val" or cfg.TEST.SPLIT == "val"):
+            train, val = stratified_cut(train, cfg.DATASET.VAL_FRACTION, cfg.SEED)
+        whole = val
+        train, val = draw_shots(train, val, cfg.DATASET.NUM_SHOTS, cfg.SEED)
+        if cfg.TEST.SPLIT == "val":
+            val = whole  # what is reported is measured on all of it; CoOp's draw is for choosing an epoch
+        chosen = choose_classes(self.classes, cfg.DATASET.SUBSAMPLE_CLASSES)
+        absent = set(chosen) - {self.classes[item.label] for item in train}
+        if absent and not self.test_only:
+            raise MissingDataError(
+                f"{self.name}: no training image of {', '.join(sorted(absent))}; if that is meant, name the other "
+                "classes in DATASET.SUBSAMPLE_CLASSES"
+            )
+        if not test:
+            raise MissingDataError(f"{self.name}: no test image")
+        self.train_x, self.val, self.test = (
+            self.data(train, chosen), self.data(val, chosen) or None, self.data(test, chosen)
+        )  # fmt: skip
+        # what is declared, not what occurs: a test set may lack a class that the head knows
+        self.num_classes, self.classnames, self.lab2cname = len(chosen), chosen, dict(enumerate(chosen))
+
+    @property
+    def name(self) -> str:
+        return type(self).__name__
+
+    def no_training_images(self) -> list[Item]:
+        """Records in a test set's place of training images, as Dassl wants some even to evaluate.
+
+        No method may train on the test images: who opens one of these is told so.
+        """
+        said = f"{self.name} has no training images here, it is a test set{self.training_elsewhere}"
+        return [Item(said, label) for label in range(len(self.classes))]
+
+    def read(self, folder: Path) -> Splits | None:
+        """The images under an existing folder, or None where its layout is not this data set's."""
+        raise NotImplementedError
+
+    def find(self, root: Path) -> Splits:
+        """The first of the candidate folders that can be read."""
+        for folder in (root / name for name in self.folders):
+            if folder.is_dir() and (splits := self.read(folder)) is not None:
+                self.dataset_dir = str(folder)
+                return splits
+        places = ", ".join(name or "." for name in self.folders)
+        raise MissingDataError(
+            f"{self.name} was not found in {root}\n(looked at {places}). "
+            f"Expected there (DATASET.ROOT, --root):\n{self.tree.rstrip()}\nAccess: {self.access}"
+        )
+
+    def compare_counts(self, splits: Splits) -> None:
+        """Warn where the images are not those of the published data set."""
+        for split, published in self.published.items():
+            found = Counter(item.label for item in splits.get(split, []))
+            counts = () if isinstance(published, int) else published
+            total = published if isinstance(published, int) else sum(published)
+            parts = [(f"{name} ", found[i], counts[i]) for i, name in enumerate(self.classes) if counts]
+            differing = [f"{name}{here} (published {there})" for name, here, there in parts if here != there]
+            if differing or found.total() != total:
+                shown = "; ".join([f"{found.total()} images (published {total})", ", ".join(differing)])
+                log.warning("%s %s: %s", self.name, split, shown.removesuffix("; "))
+
+    def data(self, items: Iterable[Item], chosen: Sequence[str]) -> list[Datum]:
+        """Records of the images of the chosen classes, labelled in the order of `chosen`."""
+        label = {name: i for i, name in enumerate(chosen)}
+        named = ((item.impath, self.classes[item.label]) for item in items)
+        return [Datum(impath=path, label=label[name], classname=name) for path, name in named if name in label]

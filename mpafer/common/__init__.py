@@ -1,0 +1,1 @@
+"""What every room uses: options, the config tree, files, processes, seeds, errors."""

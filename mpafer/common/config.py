@@ -1,0 +1,124 @@
+"""The config tree: merging files and KEY VALUE pairs with errors that name the key meant, and comparing two trees."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from yacs.config import CfgNode
+
+from mpafer.common.defaults import IGNORED, REFUSED
+from mpafer.common.options import closest
+
+Values = dict[str, Any]  # dotted key -> value
+
+# What may change between a run and its resumption: places, processes and what is shown.
+_FREE = ("OUTPUT_DIR", "RESUME", "DATASET.ROOT", "DATALOADER.NUM_WORKERS", "DATALOADER.FAST_GB", "MODEL.BACKBONE.NAME",
+         "USE_CUDA", "VERBOSE", "TRAIN.PRINT_FREQ", "TRAIN.COMPILE", "TRAIN.CHECKPOINTING", "TRAIN.CHECKPOINT_FREQ",
+         "TEST.PER_CLASS_RESULT", "TEST.COMPUTE_CMAT", "TEST.CROSS_CLASSES")  # fmt: skip
+
+
+def read_file(path: str | Path) -> Values:
+    """The values of a YAML file.
+
+    Raises:
+        FileNotFoundError: no such file; lists its neighbours.
+        ValueError: it is not YAML of keys and values.
+    """
+    path = Path(path)
+    if not path.is_file():
+        known = ", ".join(sorted(file.stem for file in path.parent.glob("*.yaml"))) or "nothing"
+        raise FileNotFoundError(f"no config file {path}; that folder holds: {known}")
+    try:
+        node = CfgNode(yaml.safe_load(path.read_text("utf-8")) or {})
+    except (yaml.YAMLError, AttributeError) as error:
+        raise ValueError(f"{path} is not YAML with keys and values: {error}") from error
+    return {key: CfgNode._decode_cfg_value(value) for key, value in leaves(node)}
+
+
+def read_pairs(words: Sequence[str]) -> Values:
+    """The values of KEY VALUE words, decoded as yacs decodes them.
+
+    Raises:
+        ValueError: a word is left over.
+    """
+    if len(words) % 2:
+        raise ValueError(f"options come as KEY VALUE pairs, but these are {len(words)} words: {' '.join(words)}")
+    return {key: CfgNode._decode_cfg_value(text) for key, text in zip(words[::2], words[1::2], strict=True)}
+
+
+def merge(config: CfgNode, source: str, values: Mapping[str, Any], owners: Mapping[str, str] | None = None) -> None:
+    """Set values, in place; whole numbers become decimals where the tree has decimals.
+
+    Args:
+        config: the tree.
+        source: file or "command line", for the message.
+        values: dotted key -> value.
+        owners: key or node that is not in the tree -> whose it is, in words, for the message.
+
+    Raises:
+        ValueError: an unknown key (the closest known one is named), one of another owner, or one of Dassl's that would
+            change a result; a value of another type.
+    """
+    known = dict(leaves(config))
+    for key, value in values.items():
+        if value is None and any(leaf.startswith(f"{key}.") for leaf in known):
+            continue  # a node without entries
+        if key not in known:
+            if not _ignored(key, value, source):
+                whose = [text for owned, text in (owners or {}).items() if _within(key, owned)]
+                raise ValueError(
+                    f"{source}: {key} is {whose[0]}"
+                    if whose
+                    else f"{source}: no config key {key}: {closest(key, known)}"
+                )
+            continue
+        if isinstance(known[key], float) and type(value) is int:
+            value = float(value)
+        try:
+            config.merge_from_list([key, value])
+        except ValueError as error:
+            raise ValueError(f"{source}: {error}") from None
+
+
+def _ignored(key: str, value: Any, source: str) -> bool:
+    """Whether a key of Dassl's changes nothing here."""
+    if key in REFUSED:
+        only, why = REFUSED[key]
+        if _plain(value) != _plain(only):
+            raise ValueError(f"{source}: {key} cannot be {value!r} here, only {only!r}: {why}")
+        return True
+    return any(_within(key, name) for name in IGNORED)
+
+
+def _within(key: str, node: str) -> bool:
+    return key == node or key.startswith(f"{node}.")
+
+
+def differences(theirs: CfgNode, ours: CfgNode, node: str = "") -> dict[str, tuple[Any, Any]]:
+    """Keys whose values differ so that a run with ``ours`` is not the continuation of one with ``theirs``.
+
+    With a method's ``node``, other methods' options do not count: older runs stored them all.
+    """
+    a, b = ({key: _plain(value) for key, value in leaves(tree)} for tree in (theirs, ours))
+    return {key: (a[key], b[key]) for key in a.keys() & b.keys() if _counts(key, node) and a[key] != b[key]}
+
+
+def _counts(key: str, node: str) -> bool:
+    of_another = node and key.count(".") > 1 and key.startswith("TRAINER.") and not key.startswith(f"TRAINER.{node}.")
+    return key not in _FREE and not of_another
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value  # YAML has no tuples
+
+
+def leaves(node: CfgNode, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted key and value of every entry."""
+    for key, value in node.items():
+        if isinstance(value, CfgNode):
+            yield from leaves(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, value

@@ -1,0 +1,68 @@
+"""Options of a method or a data set: a frozen dataclass, whose field ``n_ctx`` is the config key ``N_CTX``."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, TypeVar
+
+Self = TypeVar("Self", bound="Options")
+
+
+def option(
+    default: Any,
+    *,
+    choices: tuple[Any, ...] = (),
+    least: float | None = None,
+    most: float | None = None,
+    refused: tuple[Any, ...] = (),
+) -> Any:
+    """A dataclass field with the values it may take; checked when the options are made."""
+    return field(default=default, metadata={"choices": choices, "least": least, "most": most, "refused": refused})
+
+
+def closest(name: str, known: Iterable[str]) -> str:
+    """The end of an error message on an unknown name: the nearest known one, or all of them."""
+    known = sorted(known)
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
+
+
+@dataclass(frozen=True)
+class Options:
+    """Base of all options. Raises ValueError on a value of another type or outside what it may be."""
+
+    def __post_init__(self) -> None:
+        for entry in fields(self):
+            name, value = entry.name.upper(), getattr(self, entry.name)
+            choices, least, most = (entry.metadata.get(key) for key in ("choices", "least", "most"))
+            wanted = (int, float) if isinstance(entry.default, float) else (type(entry.default),)
+            if type(value) not in wanted:
+                raise ValueError(f"{name} is {value!r}; it must be of type {wanted[-1].__name__}")
+            if choices and value not in choices:
+                raise ValueError(f"{name} is {value!r}; choose one of {', '.join(map(str, choices))}")
+            if least is not None and not value >= least:  # NaN is refused too
+                raise ValueError(f"{name} is {value}; it must be at least {least}")
+            if most is not None and not value <= most:
+                raise ValueError(f"{name} is {value}; it must be at most {most}")
+            if value in entry.metadata.get("refused", ()):
+                raise ValueError(f"{name} cannot be {value!r}")
+
+    @classmethod
+    def of(cls: type[Self], values: Mapping[str, Any]) -> Self:
+        """From keyword arguments or a config node, in either case of letters.
+
+        Raises:
+            ValueError: an unknown option; names the closest known one.
+        """
+        known = {entry.name for entry in fields(cls)}
+        lower = {key.lower(): value for key, value in values.items()}
+        for key in lower.keys() - known:
+            raise ValueError(f"{cls.__name__} has no option {key!r}: {closest(key, known)}")
+        return cls(**lower)
+
+    def node(self) -> dict[str, Any]:
+        """Upper-case keys and values, as in the config tree."""
+        return {key.upper(): value for key, value in dataclasses.asdict(self).items()}

@@ -1,0 +1,195 @@
+"""What a run says: the log file, its head, running averages, TensorBoard, and losses that are not finite."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from mpafer.common import distributed
+from mpafer.common.versions import versions
+
+if TYPE_CHECKING:
+    from mpafer.engine.trainer import Trainer
+
+
+class Tee:
+    """A stream that also goes to a file, line by line, so that a killed run leaves its log."""
+
+    def __init__(self, console: TextIO, path: Path) -> None:
+        self.console = console
+        self.file = open(path, "a", buffering=1, encoding="utf-8")  # noqa: SIM115 - open as long as the stream
+
+    def write(self, text: str) -> int:
+        self.file.write(text)
+        return self.console.write(text)
+
+    def flush(self) -> None:
+        self.console.flush()
+        self.file.flush()
+
+    def __getattr__(self, name: str) -> Any:  # isatty, encoding, fileno ... are the console's
+        return getattr(self.console, name)
+
+
+def setup_logger(output: str | None = None) -> None:
+    """Copy standard output into ``output``/log.txt (or the .txt or .log file ``output``) from now on.
+
+    An existing log is appended to. A second call moves on to its own file. Ranks other than 0 do nothing.
+    """
+    if not output or not distributed.is_main():
+        return
+    path = Path(output) if output.endswith((".txt", ".log")) else Path(output) / "log.txt"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    console = sys.stdout
+    if isinstance(console, Tee):
+        console.file.close()
+        console = console.console
+    sys.stdout = Tee(console, path)
+
+
+def collect_env_info() -> str:
+    """Versions, processors and GPUs, one per line."""
+    lines = [f"{name}: {version}" for name, version in versions().items()]
+    lines += [f"CPUs: {os.cpu_count()} (torch uses {torch.get_num_threads()} threads)"]
+    lines += [f"GPU {i}: {torch.cuda.get_device_name(i)}" for i in range(torch.cuda.device_count())]
+    return "\n".join(lines)
+
+
+class AverageMeter:
+    """The last value and the running average."""
+
+    def __init__(self) -> None:
+        self.val = self.sum = 0.0
+        self.count = 0
+
+    @property
+    def avg(self) -> float:
+        return self.sum / self.count if self.count else 0.0
+
+    def update(self, val: float | torch.Tensor, n: int = 1) -> None:
+        self.val = float(val)
+        self.sum += self.val * n
+        self.count += n
+
+
+class MetricMeter:
+    """An AverageMeter per name; prints as ``loss 0.1234 (0.2345) acc ...``."""
+
+    def __init__(self, delimiter: str = " ") -> None:
+        self.meters: dict[str, AverageMeter] = defaultdict(AverageMeter)
+        self.delimiter = delimiter
+
+    def update(self, values: Mapping[str, float | torch.Tensor] | None) -> None:
+        for name, value in (values or {}).items():
+            self.meters[name].update(value)
+
+    def __str__(self) -> str:
+        return self.delimiter.join(f"{name} {m.val:.4f} ({m.avg:.4f})" for name, m in self.meters.items())
+
+
+class LossCheck:
+    """Looks at many steps' losses at once: looking at each would make every step wait for the device."""
+
+    def __init__(self) -> None:
+        self.steps: list[tuple[str, Tensor, Mapping[str, Tensor]]] = []  # where, loss, its terms
+
+    def add(self, where: str, loss: Tensor, terms: Mapping[str, Tensor]) -> None:
+        """Note a step's loss and its terms by name; ``where`` is the step's epoch and batch, for the message."""
+        self.steps.append((where, loss.detach(), {name: term.detach() for name, term in terms.items()}))
+
+    def raise_if_broken(self) -> None:
+        """FloatingPointError that names epoch, batch and terms if a loss since the last call is infinite or NaN."""
+        steps, self.steps = self.steps, []
+        if not steps or torch.stack([loss.isfinite() for _, loss, _ in steps]).all():
+            return
+        where, _, terms = next(step for step in steps if not step[1].isfinite())
+        values = ", ".join(f"{name}={float(value):g}" for name, value in terms.items())
+        raise FloatingPointError(f"Loss is infinite or NaN! {where}: {values}")
+
+
+class TensorBoard:
+    """Writes scalars once it is opened; on rank 0 only."""
+
+    writer: Any = None
+
+    def open(self, folder: Path) -> None:
+        if self.writer is None and distributed.is_main():
+            from torch.utils.tensorboard import SummaryWriter  # slow to import, not needed for evaluation
+
+            print(f"Initialize tensorboard (log_dir={folder})")
+            self.writer = SummaryWriter(log_dir=str(folder))
+
+    def write(self, tag: str, value: float, step: int) -> None:
+        if self.writer is not None:
+            self.writer.add_scalar(tag, value, step)
+
+    def close(self) -> None:
+        if self.writer is not None:
+            self.writer.close()
+            self.writer = None
+
+
+class EpochLog:
+    """What an epoch's steps gave: Dassl's line every PRINT_FREQ batches, and every step in TensorBoard.
+
+    Reading a loss waits for the device, so it is done for many steps at once.
+    """
+
+    def __init__(self, trainer: Trainer) -> None:
+        self.trainer = trainer
+        self.losses, self.batch_time, self.data_time = MetricMeter(), AverageMeter(), AverageMeter()
+        self.every = min(trainer.cfg.TRAIN.PRINT_FREQ, trainer.num_batches + 1)
+        self.steps: list[tuple[Mapping[str, Tensor], float, int]] = []  # not written yet: values, rate, batch
+        self.end = time.time()
+
+    def batch_arrived(self) -> None:
+        self.data_time.update(time.time() - self.end)
+
+    def step_done(self, values: Mapping[str, Tensor]) -> None:
+        batch, batches = self.trainer.batch_idx, self.trainer.num_batches
+        self.steps.append((values, self.rate, batch))
+        if printing := (batch + 1) % self.every == 0 or batches < self.every:
+            self.write()
+        self.batch_time.update(time.time() - self.end)
+        if printing:
+            with tqdm.external_write_mode(file=sys.stdout):  # keep the bar out of the line's way
+                print(self.line())
+        self.end = time.time()
+
+    def write(self) -> None:
+        """Enter the steps so far into meters and TensorBoard."""
+        self.trainer.loss_check.raise_if_broken()
+        for values, rate, batch in self.steps:
+            step = self.trainer.epoch * self.trainer.num_batches + batch
+            self.losses.update(values)
+            for name, meter in self.losses.meters.items():
+                self.trainer.tensorboard.write(f"train/{name}", meter.avg, step)
+            self.trainer.tensorboard.write("train/lr", rate, step)
+        self.steps.clear()
+
+    @property
+    def rate(self) -> float:
+        return self.trainer.optim.param_groups[0]["lr"]
+
+    def line(self) -> str:
+        trainer = self.trainer
+        left = (trainer.max_epoch - trainer.epoch) * trainer.num_batches - trainer.batch_idx - 1
+        return (
+            f"epoch [{trainer.epoch + 1}/{trainer.max_epoch}] "
+            f"batch [{trainer.batch_idx + 1}/{trainer.num_batches}] "
+            f"time {self.batch_time.val:.3f} ({self.batch_time.avg:.3f}) "
+            f"data {self.data_time.val:.3f} ({self.data_time.avg:.3f}) "
+            f"{self.losses} "
+            f"lr {self.rate:.4e} "
+            f"eta {datetime.timedelta(seconds=int(self.batch_time.avg * left))}"
+        )

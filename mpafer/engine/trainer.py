@@ -1,0 +1,228 @@
+"""The loop: build, train by epochs and steps, choose on validation images, test. `saving` says how it is resumed."""
+
+from __future__ import annotations
+
+import datetime
+import math
+import time
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from yacs.config import CfgNode
+
+from mpafer.common import distributed
+from mpafer.common.progress import progress
+from mpafer.engine import saving
+from mpafer.engine.checkpoint import prune_checkpoints
+from mpafer.engine.log import EpochLog, LossCheck, TensorBoard
+from mpafer.engine.record import record_run
+from mpafer.engine.schedule import EpochScheduler
+from mpafer.evaluation.metrics import classification_metrics
+from mpafer.evaluation.predictions import Predictions, collect_predictions
+from mpafer.evaluation.report import print_report, save_confusion
+from mpafer.inputs.loaders import DataManager, set_epoch
+from mpafer.prompting.precision import grad_scaler
+
+CHOICES = {"FINAL_MODEL": ("last_step", "best_val"), "SPLIT": ("test", "val")}  # of cfg.TEST
+
+
+class Trainer:
+    """Trains and tests one model. A subclass says where data and model come from: `load_dataset`, `build_model`.
+
+    `build_model` sets ``model`` and, where something learns, ``trained``, ``optim``, ``sched`` and ``parallel``. The
+    model maps images [B, 3, H, W] to an answer with ``logits`` [B, C], and has ``losses(answer, labels)``, a dictionary
+    of terms whose sum is minimised.
+
+    ``seed`` is the run's: cfg.SEED, or drawn once where that is negative. After `test`, ``predictions`` has every
+    image's scores, label and path, and ``metrics`` the figures made of them.
+    """
+
+    runner: ClassVar[str] = "mpafer"  # the distribution whose train.py runs it
+    model: Any  # in all our methods a `FrozenClip`
+    trained: nn.Module | None = None  # what a checkpoint holds; None: nothing learns
+    optim: Optimizer
+    sched: EpochScheduler
+    parallel: nn.Module  # the model, under DistributedDataParallel where there are several processes
+    predictions: Predictions
+    metrics: dict[str, Any]
+    epoch = batch_idx = num_batches = start_epoch = 0
+    trained_epochs = 0  # epochs behind the weights that the model has now, and the file that holds them
+    checkpoint: Path | None = None
+    train_seconds = 0.0  # in run_epoch, over all processes of the run
+    best_result = -math.inf
+
+    def __init__(self, cfg: CfgNode) -> None:
+        distributed.init(cfg.USE_CUDA)
+        self.check_cfg(cfg)
+        self.cfg = cfg
+        self.device = distributed.device(cfg.USE_CUDA)
+        self.max_epoch: int = cfg.OPTIM.MAX_EPOCH
+        self.output_dir: str = cfg.OUTPUT_DIR
+        self.loss_check, self.tensorboard = LossCheck(), TensorBoard()
+        self.scaler = grad_scaler()  # disabled, it passes everything through; mixed precision puts an enabled one here
+        self.dm = DataManager(cfg, self.load_dataset(cfg))
+        self.seed: int = self.dm.seed
+        self.classnames: list[str] = self.dm.classnames
+        self._check_selection()
+        self.build_model()
+
+    def check_cfg(self, cfg: CfgNode) -> None:
+        """A method's place to reject settings it cannot work with."""
+
+    def load_dataset(self, cfg: CfgNode) -> Any:
+        """The data set that cfg.DATASET names, with the splits train_x, val and test."""
+        raise NotImplementedError
+
+    def build_model(self) -> None:
+        raise NotImplementedError
+
+    def _check_selection(self) -> None:
+        """A choice is made on validation images or not at all: there is no falling back to the test split."""
+        cfg = self.cfg.TEST
+        for key, choices in CHOICES.items():
+            if cfg[key] not in choices:
+                raise ValueError(f"TEST.{key} is {cfg[key]!r}; choose one of {', '.join(choices)}")
+        if self.dm.val_loader is None and (cfg.FINAL_MODEL == "best_val" or cfg.SPLIT == "val"):
+            raise ValueError(
+                f"TEST.FINAL_MODEL={cfg.FINAL_MODEL}, TEST.SPLIT={cfg.SPLIT}: {self.cfg.DATASET.NAME} has no "
+                "validation split, and nothing is chosen on test images; "
+                "cut one from training or use last_step and test"
+            )
+
+    # --- training
+
+    def train(self) -> None:
+        """All epochs that are left, then the test. A method that learns nothing is only tested."""
+        if self.trained is None:
+            self.test()
+            return
+        self.before_train()
+        for epoch in range(self.start_epoch, self.max_epoch):
+            self.epoch = epoch
+            start = time.perf_counter()
+            self.run_epoch()
+            self.loss_check.raise_if_broken()  # no checkpoint of a broken run
+            self.train_seconds += time.perf_counter() - start
+            self.after_epoch()
+        self.after_train()
+
+    def before_train(self) -> None:
+        self.start_epoch = saving.resume(self, self.cfg.RESUME)
+        self.epoch = max(self.start_epoch - 1, 0)  # for a finished run, which has only its test to come
+        self.tensorboard.open(Path(self.output_dir) / "tensorboard")
+        self.time_start = time.time()
+
+    def run_epoch(self) -> None:
+        """Every batch once."""
+        self.model.train()
+        loader = self.dm.train_loader
+        set_epoch(loader, self.epoch, self.seed)
+        self.num_batches = len(loader)
+        log = EpochLog(self)
+        for batch_idx, batch in enumerate(progress(loader, f"epoch {self.epoch + 1}")):
+            self.batch_idx = batch_idx
+            log.batch_arrived()
+            log.step_done(self.step(batch))
+        log.write()
+
+    def step(self, batch: dict[str, Any]) -> dict[str, Tensor]:
+        """One step of the optimiser, and after an epoch's last batch of the schedule.
+
+        Returns what is logged, as tensors: reading them makes the device wait.
+        """
+        images, labels = self.to_device(batch)
+        out = self.parallel(images)
+        terms = self.model.losses(out, labels)
+        loss = torch.stack(list(terms.values())).sum()
+        where = f"epoch [{self.epoch + 1}/{self.max_epoch}] batch [{self.batch_idx + 1}/{self.num_batches}]"
+        self.loss_check.add(where, loss, terms)
+        self.optim.zero_grad()
+        self.scaler.scale(loss).backward()
+        self.scaler.step(self.optim)  # under mixed precision a step with overflown gradients is left out
+        self.scaler.update()
+        if self.batch_idx + 1 == self.num_batches:
+            self.sched.step()
+        accuracy = 100 * (out.logits.argmax(dim=1) == labels).float().mean()
+        return {"loss": loss.detach(), "acc": accuracy} | {name: term.detach() for name, term in terms.items()}
+
+    def after_epoch(self) -> None:
+        """Choose on validation images where asked to, then save for resuming; only the latest epoch is kept,
+        and every CHECKPOINT_FREQ-th."""
+        if not self.cfg.TEST.NO_TEST and self.cfg.TEST.FINAL_MODEL == "best_val":
+            result = self.test(split="val")
+            if result > self.best_result:
+                self.best_result = result
+                saving.save(self, val_result=result, best=True)
+        saving.save(self)
+        if distributed.is_main():
+            frequency = self.cfg.TRAIN.CHECKPOINT_FREQ
+            prune_checkpoints(saving.folder(self.output_dir), lambda epoch: frequency > 0 and epoch % frequency == 0)
+
+    def after_train(self) -> None:
+        print("Finish training\nFinished training")  # what CoOp's and MaPLe's parse_test_res.py wait for
+        distributed.barrier()  # rank 0 may still be writing what the others load
+        if not self.cfg.TEST.NO_TEST:
+            if self.cfg.TEST.FINAL_MODEL == "best_val":
+                print("Deploy the model with the best val performance")
+                self.load_model(self.output_dir)
+            else:
+                print("Deploy the last-epoch model")
+            self.test()
+        print(f"Elapsed: {datetime.timedelta(seconds=round(time.time() - self.time_start))}")
+        self.tensorboard.close()
+
+    def to_device(self, batch: dict[str, Any]) -> tuple[Tensor, Tensor]:
+        """A batch's images [B, 3, H, W] and labels [B]."""
+        images, labels = (batch[key].to(self.device, non_blocking=True) for key in ("img", "label"))
+        return images, labels
+
+    # --- evaluation
+
+    def test(self, split: str | None = None) -> float:
+        """Evaluate on ``split`` (test or val; default TEST.SPLIT); returns the accuracy in percent.
+
+        The final evaluation, for which no ``split`` is given, writes results.json and scores.npz too.
+        """
+        chosen = split or self.cfg.TEST.SPLIT
+        loader = {"test": self.dm.test_loader, "val": self.dm.val_loader}.get(chosen)
+        if loader is None:
+            raise ValueError(f"no {chosen!r} split to evaluate on: {self.cfg.DATASET.NAME} has no such images")
+        self.model.eval()
+        print(f"Evaluate on the *{chosen}* set")
+        self.predictions = collect_predictions(loader, self._infer)
+        self.metrics = classification_metrics(self.predictions.labels, self.predictions.scores, self.classnames)
+        print_report(self.metrics, per_class=self.cfg.TEST.PER_CLASS_RESULT)
+        if self.cfg.TEST.COMPUTE_CMAT:
+            save_confusion(self.metrics["confusion"], Path(self.output_dir) / "cmat.pt")
+        for name in ("accuracy", "macro_f1", "uar", "ece"):
+            self.tensorboard.write(f"{chosen}/{name}", self.metrics[name], self.epoch)
+        if split is None and distributed.is_main():
+            record_run(self)
+        return self.metrics["accuracy"]
+
+    def _infer(self, batch: dict[str, Any]) -> tuple[Tensor, Tensor]:
+        images, labels = self.to_device(batch)
+        return self.model(images).logits, labels
+
+    # --- what a checkpoint holds beside weights, optimiser and schedule
+
+    def load_model(self, directory: str, epoch: int | None = None) -> None:
+        """Load, strictly, the weights after ``epoch`` epochs; by default the best ones, or else the last."""
+        saving.load(self, directory, epoch)
+
+    def extra_state(self) -> dict[str, Any]:
+        """Plain values and tensors only."""
+        state = {"scaler": self.scaler.state_dict(), "train_seconds": self.train_seconds}
+        return state | {"best_result": float(self.best_result), "seed": self.seed}
+
+    def load_extra_state(self, state: dict[str, Any]) -> None:
+        self.scaler.load_state_dict(state["scaler"])
+        self.train_seconds, self.best_result, self.seed = (
+            state[key] for key in ("train_seconds", "best_result", "seed")
+        )
+
+    def check_state(self, state: dict[str, Any], path: Path, *, resuming: bool) -> None:
+        """A method's place to refuse a checkpoint (read from ``path``) that it cannot load, or not go on from."""

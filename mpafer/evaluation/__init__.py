@@ -1,0 +1,1 @@
+"""Predictions of a split, metrics, and the matching of classes by name."""

@@ -1,0 +1,60 @@
+"""Which of a data set's images and which of a run's classes take part, where the two know different classes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mpafer.inputs.datum import Datum
+from mpafer.prompting.expressions import class_key
+
+CROSS_CLASSES = {  # TEST.CROSS_CLASSES, for the classes that only the run knows
+    "keep": "they stay possible answers, wrong ones",
+    "mask": "they are no possible answers",
+}
+
+
+@dataclass(frozen=True)
+class Matched:
+    """Images and classes that a run and a data set have in common, matched by name."""
+
+    items: list[Datum]  # labels count the places of ``classnames``
+    classnames: list[str]  # what may be answered, as the run spells and orders it
+    columns: list[int]  # their places among the run's classes
+    dropped: dict[str, int]  # class that the run does not know -> its images, which are left out
+    absent: list[str]  # classes of the run that the data set lacks
+
+
+def match_classes(test: Iterable[Any], theirs: Sequence[str], ours: Sequence[str], rule: str) -> Matched:
+    """Images of classes the run does not know are dropped; of the classes only the run knows ``rule`` decides.
+
+    Args:
+        test: records with impath, domain, classname.
+        theirs: the data set's classes.
+        ours: the run's classes, in the order of its logits.
+        rule: ``keep`` or ``mask``.
+
+    Raises:
+        ValueError: another rule; a class twice; no image of a class that both know.
+    """
+    if rule not in CROSS_CLASSES:
+        raise ValueError(f"TEST.CROSS_CLASSES is {rule!r}; choose one of {', '.join(CROSS_CLASSES)}")
+    known = {class_key(name): place for place, name in enumerate(ours)}
+    if len(known) < len(ours):
+        raise ValueError(f"two of the run's classes are one expression: {', '.join(ours)}")
+    shared = {class_key(name) for name in theirs}
+    columns = [place for key, place in known.items() if rule == "keep" or key in shared]
+    label = {place: number for number, place in enumerate(columns)}
+    items, dropped = [], Counter[str]()
+    for item in test:
+        place = known.get(class_key(item.classname))
+        if place is None:
+            dropped[item.classname] += 1
+        else:
+            items.append(Datum(item.impath, label[place], item.domain, ours[place]))
+    if not items:
+        raise ValueError(f"no test image is of a class that the run knows: {', '.join(theirs)}; {', '.join(ours)}")
+    absent = [ours[place] for key, place in known.items() if key not in shared]
+    return Matched(items, [ours[place] for place in columns], columns, dict(dropped), absent)

@@ -1,0 +1,47 @@
+"""Scores of every image of a split, whole on every rank: what evaluators and results files read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mpafer.common import distributed
+from mpafer.common.progress import progress
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """scores [N, C] in float32 and labels [N], on the CPU, in the order of the split; the N images' paths."""
+
+    scores: Tensor
+    labels: Tensor
+    impaths: list[str]
+
+
+@torch.no_grad()
+def collect_predictions(loader: Iterable[Any], infer: Callable[[Any], tuple[Tensor, Tensor]]) -> Predictions:
+    """Run ``infer`` (batch -> scores [B, C], labels [B]) over a loader whose batches carry ``index`` and
+    ``impath``.
+
+    In a distributed run each rank may see a part or all of the split: every image counts once.
+    """
+    parts = []
+    for batch in progress(loader, "evaluate"):
+        scores, labels = infer(batch)
+        index = torch.as_tensor(batch["index"]).numpy()
+        parts.append((index, list(batch["impath"]), labels.cpu().numpy(), scores.float().cpu().numpy()))
+    parts = distributed.gather_objects(parts)
+    if not parts:
+        raise ValueError("no images to evaluate")
+    index, first = np.unique(np.concatenate([part[0] for part in parts]), return_index=True)
+    impaths = [path for part in parts for path in part[1]]
+    return Predictions(
+        scores=torch.from_numpy(np.concatenate([part[3] for part in parts])[first]),
+        labels=torch.from_numpy(np.concatenate([part[2] for part in parts])[first]),
+        impaths=[impaths[i] for i in first],
+    )

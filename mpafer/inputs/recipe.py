@@ -1,0 +1,129 @@
+"""A transform taken apart for the fast input path: what is done once, what is drawn anew, what a batch shares."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import lru_cache, partial
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torchvision import transforms as T
+
+from mpafer.inputs.reading import read_image
+from mpafer.inputs.resize import KERNELS, Box, resized_crop
+
+
+class NotCoveredError(Exception):
+    """What keeps a loader on the plain path."""
+
+
+class Recipe:
+    """A `Compose` taken apart: fixed steps, whose result is stored, then a random crop, a flip, values, erasing.
+
+    Raises:
+        NotCoveredError: it has a step beyond these; the message names the step.
+    """
+
+    def __init__(self, transform: Any) -> None:
+        if type(transform) is not T.Compose:
+            raise NotCoveredError(f"the transform is {type(transform).__name__}")
+        self.rest = list(transform.transforms)
+        fixed = []
+        while step := self._take(T.Resize) or self._take(T.CenterCrop):
+            fixed.append(step)
+        self.fixed = T.Compose(fixed)
+        self.resized_crop = self._take(T.RandomResizedCrop)
+        self.crop = self._take(T.RandomCrop)
+        self.flip = self._take(T.RandomHorizontalFlip)
+        to_tensor = self._take(T.ToTensor)
+        normalize = self._take(T.Normalize)
+        self.erasing = self._take(T.RandomErasing)
+        if self.rest or not to_tensor or (self.crop and self.resized_crop):
+            raise NotCoveredError(f"{self.rest[0] if self.rest else 'no ToTensor'} is not covered")
+        if self.resized_crop and self.resized_crop.interpolation not in KERNELS:
+            raise NotCoveredError(f"{self.resized_crop.interpolation} is not covered")
+        if self.erasing and self.erasing.value != 0:
+            raise NotCoveredError(f"{self.erasing} is not covered")
+        mean, std = (normalize.mean, normalize.std) if normalize else ([0.0], [1.0])
+        self.mean, self.std = (torch.tensor(value).expand(3).unbind() for value in (mean, std))
+        self.shift = [-mean / std for mean, std in zip(self.mean, self.std, strict=True)]
+        self.scale = [1 / (255 * std.item()) for std in self.std]
+
+    def _take(self, kind: type) -> Any:
+        """The next step if it is of this kind."""
+        return self.rest.pop(0) if self.rest and type(self.rest[0]) is kind else None
+
+    @property
+    def stored(self) -> str:
+        """What the stored arrays depend on beside their files."""
+        return f"{self.fixed!r}, {'columns' if self.resized_crop else 'rows'}"
+
+    def decode(self, path: str) -> np.ndarray:
+        """The image after the fixed steps, uint8: [3, W, H] for `resized_crop`, else [3, H, W]."""
+        image: Image.Image = self.fixed(read_image(path))
+        return np.ascontiguousarray(np.asarray(image).transpose((2, 1, 0) if self.resized_crop else (2, 0, 1)))
+
+    def size(self, first: Tensor) -> tuple[int, int]:
+        """Height and width of what is drawn; ``first``: any stored image."""
+        crop = self.resized_crop or self.crop
+        return tuple(crop.size) if crop else (first.shape[1], first.shape[2])
+
+    def draw(self, stored: Tensor, out: Tensor) -> Box | None:
+        """Augment an image into ``out`` [3, H, W], uint8 or float32 as in `put`, by the default generator.
+
+        Returns:
+            The box that is to be erased from the values.
+        """
+        if step := self.resized_crop:
+            _, columns, rows = stored.shape
+            box = crop_box(rows, columns, step.scale, step.ratio)
+            mirrored = self.flip is not None and torch.rand(1).item() < self.flip.p
+            resized_crop(stored, box, step.size, step.interpolation, mirrored, partial(self.put, out.unbind()))
+        else:
+            for step in (self.crop, self.flip):  # torchvision's own: on bytes they are exact
+                stored = step(stored) if step else stored
+            if stored.shape != out.shape:
+                sizes = f"{tuple(out.shape[1:])} and {tuple(stored.shape[1:])}"
+                raise ValueError(f"a batch has images of {sizes} pixels; a transform has to bring them to one size")
+            for channel, levels in enumerate(stored):
+                self.put(out.unbind(), channel, levels)
+        return self._draw_erasing(out.shape) if self.erasing and torch.rand(1) < self.erasing.p else None
+
+    def _draw_erasing(self, shape: Sequence[int]) -> Box | None:
+        scale, ratio = self.erasing.scale, self.erasing.ratio
+        *box, _ = T.RandomErasing.get_params(torch.empty(1).expand(*shape), scale, ratio, [0.0])
+        return None if box[2] == shape[1] else tuple(box)  # all of it: no box was found
+
+    def put(self, channels: Sequence[Tensor], channel: int, levels: Tensor) -> None:
+        """Write levels, whole numbers from 0 to 255 of any type, as bytes or, into float32, as values."""
+        out = channels[channel]
+        if out.dtype == torch.uint8:
+            np.copyto(out.numpy(), levels.numpy(), casting="unsafe")  # vectorised, as torch's copy_ is not
+        elif self.resized_crop:  # one pass; differs from the two divisions by rounding alone
+            torch.add(self.shift[channel], levels, alpha=self.scale[channel], out=out)
+        else:
+            torch.div(levels.float().div_(255).sub_(self.mean[channel]), self.std[channel], out=out)
+
+
+def crop_box(rows: int, columns: int, scale: Sequence[float], ratio: Sequence[float]) -> Box:
+    """`RandomResizedCrop.get_params`, with the same draws from the default generator in a third of the time."""
+    number, place, (low, high) = torch.empty(1), torch.empty(1, dtype=torch.int64), _log(tuple(ratio))
+    for _ in range(10):
+        area = rows * columns * number.uniform_(scale[0], scale[1]).item()
+        aspect = number.uniform_(low, high).exp_().item()
+        width, height = round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
+        if 0 < width <= columns and 0 < height <= rows:
+            top = int(place.random_(0, rows - height + 1).item())
+            return top, int(place.random_(0, columns - width + 1).item()), height, width
+    width = min(columns, round(rows * max(ratio)))
+    height = min(rows, round(columns / min(ratio)))
+    return (rows - height) // 2, (columns - width) // 2, height, width
+
+
+@lru_cache
+def _log(ratio: tuple[float, ...]) -> list[float]:
+    return torch.log(torch.tensor(ratio)).tolist()

@@ -1,0 +1,53 @@
+"""What a language model writes of each class: the paper's table, or a file of the user's own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
+
+from mpafer.prompting.expressions import COMPOUND, class_key
+
+DESCRIPTIONS = Path(__file__).with_name("descriptions.yaml")
+
+
+def load_descriptions(path: str | Path | None = None, classnames: Sequence[str] | None = None) -> dict[str, str]:
+    """Class name -> description, from a YAML or JSON mapping; by default Table 1 of the paper's supplement.
+
+    A compound expression that the file does not describe gets the descriptions of its two basic ones.
+
+    Args:
+        path: the file; None or "" = the shipped table.
+        classnames: the classes wanted, each of which must be described; they are the answer's keys, in this
+            order and spelling. Without them, everything in the file under canonical names.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: not a mapping of names to texts; a class twice; a class missing.
+    """
+    source = Path(path).expanduser() if path else DESCRIPTIONS
+    if not source.is_file():
+        raise FileNotFoundError(f"no file of descriptions at {source} (DATASET.DESCRIPTIONS)")
+    try:
+        content = yaml.safe_load(source.read_text("utf-8"))  # JSON is YAML
+    except yaml.YAMLError as error:
+        raise ValueError(f"{source} is neither YAML nor JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{source} must map class names to descriptions, but holds a {type(content).__name__}")
+    table: dict[str, str] = {}
+    for name, text in content.items():
+        if not isinstance(text, str) or not text.strip():
+            raise ValueError(f"{source}: the description of {name!r} must be a text, not {text!r}")
+        if class_key(str(name)) in table:
+            raise ValueError(f"{source} describes {class_key(str(name))!r} twice, the second time as {name!r}")
+        table[class_key(str(name))] = text.strip()
+    if classnames is None:
+        return table
+    for name, (first, second) in COMPOUND.items():
+        if name in classnames and first in table and second in table:
+            table.setdefault(name, f"{table[first]} {table[second]}")
+    missing = [name for name in classnames if class_key(name) not in table]
+    if missing:
+        raise ValueError(f"{source} has no description of {', '.join(missing)}; it has {', '.join(table)}")
+    return {name: table[class_key(name)] for name in classnames}

@@ -1,0 +1,55 @@
+"""The one table of expressions: their order, other spellings, and the compound ones.
+
+Label i means CLASSES[i] in every data set, so a head trained on one can be tested on another. RAF-DB's order.
+"""
+
+from __future__ import annotations
+
+CLASSES = ("surprise", "fear", "disgust", "happiness", "sadness", "anger", "neutral", "contempt")
+
+# Spellings met in folder names and label files; "suprise" is a popular mirror's own.
+ALIASES = {
+    "surprised": "surprise",
+    "suprise": "surprise",
+    "fearful": "fear",
+    "afraid": "fear",
+    "disgusted": "disgust",
+    "happy": "happiness",
+    "sad": "sadness",
+    "angry": "anger",
+    "normal": "neutral",
+    "contemptuous": "contempt",
+}
+
+# RAF-DB's compound expressions, in the order of its ids 1 to 11: name -> the two basic ones.
+COMPOUND = {
+    "happily surprised": ("happiness", "surprise"),
+    "happily disgusted": ("happiness", "disgust"),
+    "sadly fearful": ("sadness", "fear"),
+    "sadly angry": ("sadness", "anger"),
+    "sadly surprised": ("sadness", "surprise"),
+    "sadly disgusted": ("sadness", "disgust"),
+    "fearfully angry": ("fear", "anger"),
+    "fearfully surprised": ("fear", "surprise"),
+    "angrily surprised": ("anger", "surprise"),
+    "angrily disgusted": ("anger", "disgust"),
+    "disgustedly surprised": ("disgust", "surprise"),
+}
+
+
+def canonical(name: str) -> str:
+    """The canonical spelling of a class name, whatever its case; ValueError if we know no such expression."""
+    key = name.strip().lower()
+    key = ALIASES.get(key, key)
+    if key not in CLASSES:
+        known = ", ".join(CLASSES)
+        raise ValueError(f"unknown expression {name!r}; known: {known}; also understood: {', '.join(ALIASES)}")
+    return key
+
+
+def class_key(name: str) -> str:
+    """Like `canonical`, but a class of the user's own is kept: by it names of different sources are compared."""
+    try:
+        return canonical(name)
+    except ValueError:
+        return name.strip().lower()

@@ -1,0 +1,1 @@
+"""Results of runs: one schema, statistics, tables and figures."""

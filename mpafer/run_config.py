@@ -1,0 +1,109 @@
+"""The config of a run: everybody's keys, and those of its own method and data set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from yacs.config import CfgNode
+
+from mpafer.common.config import Values, merge, read_file, read_pairs
+from mpafer.common.defaults import add_keys, default_config
+from mpafer.common.options import closest
+from mpafer.configs import ROOT
+from mpafer.datasets import DATASETS, find_dataset
+from mpafer.datasets.fer_dataset import FERDataset
+from mpafer.trainers import METHODS
+from mpafer.trainers.base import PromptTrainer
+
+COMMAND_LINE = "command line"
+
+
+def run_config(
+    method: str = "",
+    dataset: str = "",
+    *,
+    method_file: str | Path = "",
+    flags: Mapping[str, Any] | None = None,
+    pairs: Sequence[str] = (),
+) -> CfgNode:
+    """Defaults, then data set, method, flags and KEY VALUE pairs, each over the one before.
+
+    Args:
+        method: its name; "" = TRAINER.NAME of what follows, or none: then no method's options are there.
+        dataset: a YAML of configs/datasets by name, or by path, or a class; "" = DATASET.NAME of what follows.
+        method_file: YAML of the method.
+        flags: dotted key -> value.
+        pairs: KEY VALUE words.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: an unknown method, data set or key, or an option of another method or data set.
+    """
+    path = dataset_file(dataset)
+    layers: list[tuple[str, Values]] = [(name, read_file(name)) for name in (path, str(method_file)) if name]
+    if dataset and not path:
+        layers.append((COMMAND_LINE, {"DATASET.NAME": dataset}))
+    layers.append((COMMAND_LINE, dict(flags or {}) | ({"TRAINER.NAME": method} if method else {})))
+    layers.append((COMMAND_LINE, read_pairs(pairs)))
+    whole = {key: value for _, values in layers for key, value in values.items()}
+    trainer = find_method(str(whole["TRAINER.NAME"])) if whole.get("TRAINER.NAME") else None
+    kind = find_dataset(str(whole["DATASET.NAME"])) if whole.get("DATASET.NAME") else None
+    config = default_config()
+    add_options(config, [trainer] if trainer else [], [kind] if kind else [])
+    owners = _others(trainer, kind)
+    for source, values in layers:
+        merge(config, source, values, owners)
+    return config
+
+
+def add_options(config: CfgNode, methods: Iterable[type[PromptTrainer]], datasets: Iterable[type[FERDataset]]) -> None:
+    """Add the nodes of methods and the keys of data sets; keys that are there are left alone."""
+    for method in methods:
+        add_keys(config.TRAINER, {method.node: CfgNode()})
+        add_keys(config.TRAINER[method.node], method.Options().node())  # CoOp and KgCoOp share theirs, as upstream
+    for dataset in datasets:
+        add_keys(config.DATASET, dataset.Options().node())
+
+
+def find_method(name: str) -> type[PromptTrainer]:
+    """Raises ValueError where there is none of this name; the closest one is named."""
+    if name not in METHODS:
+        raise ValueError(f"no method {name!r}: {closest(name, METHODS)}")
+    return METHODS[name]
+
+
+def shipped_datasets() -> list[str]:
+    """The YAML files of configs/datasets, without their ending."""
+    return sorted(path.stem for path in (ROOT / "datasets").glob("*.yaml"))
+
+
+def dataset_file(name: str) -> str:
+    """The YAML of a data set named as in configs/datasets, by its class, or by a path; "" = there is none."""
+    if name.endswith((".yaml", ".yml")):
+        return name
+    for path in sorted((ROOT / "datasets").glob("*.yaml")):
+        if name in (path.stem, yaml.safe_load(path.read_text("utf-8"))["DATASET"]["NAME"]):
+            return str(path)
+    return ""
+
+
+def _others(method: type[PromptTrainer] | None, dataset: type[FERDataset] | None) -> dict[str, str]:
+    """Options that are not this run's -> whose they are."""
+    owners: dict[str, str] = {}
+    for name, other in METHODS.items():
+        if method is None or other.node != method.node:
+            run = f"this run's method is {method.__name__}" if method else "no method is named"
+            owners.setdefault(f"TRAINER.{other.node}", f"an option of {name}, and {run}")
+        else:
+            for key in other.Options().node():
+                owners.setdefault(
+                    f"TRAINER.{other.node}.{key}", f"an option of {name}, {method.__name__} has none such"
+                )
+    for name, data in DATASETS.items():
+        for key in data.Options().node():
+            ours = dataset.__name__ if dataset else "no data set is named"
+            owners.setdefault(f"DATASET.{key}", f"an option of {name}, and this run's data set is {ours}")
+    return owners
