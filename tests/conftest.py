@@ -1,15 +1,35 @@
-"""Fixtures that several test files use."""
+"""Fixtures that several test files use; every test starts from the same seed, and with a cache of its own."""
 
 from __future__ import annotations
 
 import os
+import random
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny models: more threads only get in each other's way
 
+import numpy as np
 import pytest
+from yacs.config import CfgNode
 
 REPO = Path(__file__).parent.parent
+
+
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    """The same random numbers in every test, whatever ran before it."""
+    random.seed(0)
+    np.random.seed(0)
+    import torch
+
+    torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache of the test's own, also for the processes it starts."""
+    monkeypatch.setenv("MPAFER_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
 
 
 @pytest.fixture
@@ -19,20 +39,11 @@ def repo() -> Path:
 
 
 @pytest.fixture
-def cfg(tmp_path: Path):
-    """Dassl's default config tree with our keys, its data root a fresh folder."""
-    import mpafer
-    from mpafer.engine.host import get_cfg_default
+def cfg(tmp_path: Path) -> CfgNode:
+    """The config tree with the options of all methods and data sets, its data root a fresh folder."""
+    from support.runs import whole_config
 
-    config = get_cfg_default()
-    mpafer.extend_cfg(config, baselines=True)
+    config = whole_config()
     config.DATASET.ROOT = str(tmp_path)
     config.SEED = 1
     return config
-
-
-@pytest.fixture
-def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A cache of the test's own."""
-    monkeypatch.setenv("MPAFER_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache"

@@ -1,0 +1,182 @@
+"""The same contract for every registered method, with its shipped tiny.yaml on the tiny CLIP: no entry can escape."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from support.models import CLASSES
+from support.runs import REPO, make_trainer, make_world
+from yacs.config import CfgNode
+
+import mpafer
+from mpafer.common.config import merge_file
+from mpafer.prompting.precision import PRECISIONS
+from mpafer.trainers import METHODS
+from mpafer.trainers.base import PromptTrainer
+from mpafer.trainers.promptsrc import PromptSRC
+
+LEARNING = sorted(name for name in METHODS if not name.startswith("Zeroshot"))
+# What changes the shape of a method's prompts, and what asks for more layers than the tiny CLIP has.
+SHAPED = {
+    "MPAFER": ("MPAFER.VISUAL_DEPTH", 1), "CoOp": ("COOP.N_CTX", 3), "KgCoOp": ("COOP.CTX_INIT", "a photo"),
+    "CoCoOp": ("COCOOP.CTX_INIT", "a photo"), "VPT": ("VPT.PROMPT_DEPTH_VISION", 1),
+    "IVLP": ("IVLP.PROMPT_DEPTH_TEXT", 1), "MaPLe": ("MAPLE.PROMPT_DEPTH", 1),
+    "PromptSRC": ("PROMPTSRC.PROMPT_DEPTH_VISION", 1),
+}  # fmt: skip
+TOO_DEEP = {
+    "MPAFER": ("visual_depth", 5), "VPT": ("prompt_depth_vision", 5), "IVLP": ("prompt_depth_text", 3),
+    "MaPLe": ("prompt_depth", 3), "PromptSRC": ("prompt_depth_text", 3),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def tiny() -> Any:
+    return mpafer.load_clip("tiny")
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder = make_world(tmp_path_factory.mktemp("contract"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MPAFER_CACHE", str(folder / "cache"))
+        yield folder
+
+
+def options(cfg: CfgNode, method: str) -> dict[str, Any]:
+    """The method's options in its shipped tiny.yaml."""
+    merge_file(cfg, str(REPO / "configs/trainers" / method / "tiny.yaml"))
+    return asdict(METHODS[method].options_from(cfg))
+
+
+@pytest.mark.parametrize("classes", [7, 8])
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("method", METHODS)
+def test_one_step(cfg: CfgNode, tiny: Any, method: str, precision: str, classes: int) -> None:
+    torch.manual_seed(0)
+    names = [*CLASSES, "contempt"][:classes]
+    model = mpafer.build_model(method, tiny, names, **options(cfg, method) | {"prec": precision})
+    frozen = {key: value.clone() for key, value in model.clip.state_dict().items()}
+    before = {key: value.detach().clone() for key, value in model.learnable.items()}
+    images, labels = torch.randn(classes + 1, 3, 96, 96), torch.arange(classes + 1) % classes
+    out = model(images)
+    losses = model.losses(out, labels)
+    assert out.logits.shape == (classes + 1, classes) and out.logits.dtype == torch.float32
+    assert all(torch.isfinite(loss) for loss in losses.values()) and out.logits.isfinite().all()
+    assert bool(model.learnable) == (method in LEARNING)
+    if model.learnable:
+        torch.stack(list(losses.values())).sum().backward()
+        torch.optim.SGD(model.learnable.values(), lr=0.01).step()
+    with_gradient = {key for key, value in model.named_parameters() if value.grad is not None}
+    assert with_gradient == {f"prompts.{key}" for key in model.learnable}
+    assert all(value.isfinite().all() and not torch.equal(before[key], value) for key, value in model.learnable.items())
+    assert all(value.dtype == torch.float32 for value in model.learnable.values())
+    assert all(torch.equal(frozen[key], value) for key, value in model.clip.state_dict().items())
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_evaluation_equals_the_training_forward_and_follows_every_prompt(cfg: CfgNode, tiny: Any, method: str) -> None:
+    model = mpafer.build_model(method, tiny, CLASSES, **options(cfg, method))
+    images = torch.randn(3, 3, 96, 96)
+    with_grad = model(images).logits
+    with torch.no_grad():
+        torch.testing.assert_close(model(images).logits, with_grad, atol=1e-4, rtol=0)
+        for name, value in model.learnable.items():  # nothing kept for evaluation survives a change of the prompts
+            before = model(images).logits
+            value += torch.randn_like(value)
+            assert (model(images).logits - before).abs().max() > 1e-4, name
+
+
+def train(trainer: Any) -> tuple[dict[str, torch.Tensor], np.ndarray]:
+    """Learned values and test scores of a finished training."""
+    trainer.train()
+    prompts = {key: value.detach().clone() for key, value in trainer.model.learnable.items()}
+    return prompts, np.load(Path(trainer.output_dir) / "scores.npz")["scores"]
+
+
+def interrupt(trainer: Any, epoch: int) -> None:
+    """Train, and break off at the start of ``epoch``."""
+
+    def stop() -> None:
+        if trainer.epoch == epoch:
+            raise KeyboardInterrupt
+
+    trainer.before_epoch = stop
+    with pytest.raises(KeyboardInterrupt):
+        trainer.train()
+
+
+@pytest.mark.parametrize("method", LEARNING)
+def test_a_run_resumes_loads_and_refuses(world: Path, tmp_path: Path, method: str) -> None:
+    whole = make_trainer(world, tmp_path / "whole", method)
+    prompts, scores = train(whole)
+    resumed = make_trainer(world, tmp_path / "resumed", method)
+    if whole.max_epoch > 1:
+        interrupt(resumed, 2)
+        resumed = make_trainer(world, tmp_path / "resumed", method)
+    again, same = train(resumed)
+    assert np.array_equal(scores, same) and all(torch.equal(prompts[key], again[key]) for key in prompts)
+
+    loaded = make_trainer(world, tmp_path / "loaded", method)
+    loaded.load_model(str(tmp_path / "whole"))
+    loaded.test()
+    assert np.array_equal(loaded.predictions.scores.numpy(), scores)
+    (checkpoint,) = (tmp_path / "whole/prompts").glob("model.pth.tar-*")
+    state = torch.load(checkpoint, weights_only=True)
+    assert state["state_dict"].keys() == prompts.keys()
+    assert checkpoint.stat().st_size < 4 * sum(value.numel() for value in prompts.values()) * 2 + 40_000
+
+    refused: list[tuple[dict[str, Any], str]] = [
+        ({"DATASET.SUBSAMPLE_CLASSES": "base"}, "is of another classnames"),
+        ({"MODEL.BACKBONE.NAME": str(world / "clip.safetensors"), "INPUT.SIZE": "(32, 32)"}, "is of another backbone"),
+    ]
+    if method in SHAPED:
+        key, value = SHAPED[method]
+        refused.append(({f"TRAINER.{key}": value}, "is of another shapes"))
+    for changed, message in refused:
+        if "MODEL.BACKBONE.NAME" in changed:  # its towers have two layers
+            for key in ("VPT.PROMPT_DEPTH_VISION", "IVLP.PROMPT_DEPTH_VISION", "PROMPTSRC.PROMPT_DEPTH_VISION"):
+                changed[f"TRAINER.{key}"] = 2
+        with pytest.raises(ValueError, match=message):
+            make_trainer(world, tmp_path / "other", method, **changed).load_model(str(tmp_path / "whole"))
+
+
+def test_every_learning_method_has_its_shape_and_depth_tried() -> None:
+    assert SHAPED.keys() | {"LinearProbe"} == set(LEARNING)
+    deep = {name for name in METHODS if any("DEPTH" in key for key in METHODS[name].Options().node())}
+    assert deep == TOO_DEEP.keys()
+
+
+@pytest.mark.parametrize("method", TOO_DEEP)
+def test_deeper_than_the_tower(cfg: CfgNode, tiny: Any, method: str) -> None:
+    key, depth = TOO_DEEP[method]
+    with pytest.raises(ValueError, match=f"{key.upper()} is {depth}, but tiny has {depth - 1} layers"):
+        mpafer.build_model(method, tiny, CLASSES, **options(cfg, method) | {key: depth})
+
+
+def test_the_average_is_part_of_what_a_run_resumes(
+    world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = {"TRAINER.PROMPTSRC.GPA_MEAN": 1.0, "TRAINER.PROMPTSRC.GPA_STD": 1.0}
+    trainer = make_trainer(world, tmp_path / "whole", "PromptSRC", **settings)
+    seen: list[dict[str, torch.Tensor]] = []
+    update = trainer.average.update
+    monkeypatch.setattr(trainer.average, "update", lambda epoch: (
+        update(epoch), seen.append({key: value.detach().clone() for key, value in trainer.model.learnable.items()})
+    ))  # fmt: skip
+    prompts, scores = train(trainer)
+    density = np.exp(-0.5 * (np.arange(1, 4) - 1.0) ** 2)
+    for key, value in prompts.items():
+        expected = sum(float(w) * epoch[key] for w, epoch in zip(density / density.sum(), seen, strict=True))
+        torch.testing.assert_close(value, expected)
+        assert not torch.allclose(value, seen[-1][key], atol=1e-6)
+    forgetful = make_trainer(world, tmp_path / "resumed", "PromptSRC", **settings)
+    interrupt(forgetful, 2)
+    forgetful = make_trainer(world, tmp_path / "resumed", "PromptSRC", **settings)
+    monkeypatch.setattr(PromptSRC, "load_extra_state", PromptTrainer.load_extra_state)
+    assert not np.array_equal(train(forgetful)[1], scores)  # control: without the average the result is another

@@ -1,0 +1,1 @@
+"""What several tests use: miniature data sets, random CLIPs, runs of the real runner."""
