@@ -6,6 +6,7 @@ A new data set is a new file here, with a class under `@register_dataset`, and a
 from importlib import import_module
 from pkgutil import iter_modules
 
+from mpafer.common.errors import OptionError
 from mpafer.common.options import closest
 from mpafer.datasets.fer_dataset import DATASETS, FERDataset
 
@@ -15,9 +16,9 @@ for _module in iter_modules(__path__):
 
 
 def find_dataset(name: str) -> type[FERDataset]:
-    """Raises ValueError where there is none of this name; the closest one is named."""
+    """Raises OptionError where there is none of this name; the closest one is named."""
     if name not in DATASETS:
-        raise ValueError(f"no data set {name!r}: {closest(name, DATASETS)}")
+        raise OptionError(f"no data set {name!r}: {closest(name, DATASETS)}")
     return DATASETS[name]
 
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from mpafer.common.errors import DataError
 from mpafer.common.progress import progress
 from mpafer.datasets.labels import AFFECTNET_IDS
 from mpafer.datasets.reading import IMAGES
@@ -53,7 +54,7 @@ def read_csv(source: Path, pictures: Path) -> Found:
     """Rows of ids 0 to 7 whose image is there; endings and names are compared without regard to case.
 
     Raises:
-        ValueError: a row that is cut short, or an id that is none; its line is named.
+        DataError: a row that is cut short, or an id that is none; its line is named.
     """
     there: dict[str, dict[str, str]] = {}  # sub-folder -> name in lower case -> real name
     rows, faults = [], Faults()
@@ -64,7 +65,7 @@ def read_csv(source: Path, pictures: Path) -> Found:
                 continue
             where = f"{source}, line {reader.line_num}"
             if len(row) < len(COLUMNS):
-                raise ValueError(f"{where}: expected {len(COLUMNS)} columns ({', '.join(COLUMNS)}), read {len(row)}")
+                raise DataError(f"{where}: expected {len(COLUMNS)} columns ({', '.join(COLUMNS)}), read {len(row)}")
             emotion = _emotion(row[COLUMNS.index("expression")], where)
             if emotion not in AFFECTNET_IDS:
                 continue
@@ -84,7 +85,7 @@ def read_npy(images: Path, notes: Path) -> Found:
     """The images with an annotation `<stem>_exp.npy`: a text of an id. Stems are texts: they may start with zeros.
 
     Raises:
-        ValueError: a file that holds no id; it is named.
+        DataError: a file that holds no id; it is named.
     """
     there = {Path(name).stem: name for name in os.listdir(images) if name.lower().endswith(IMAGES)}
     ending = "_exp.npy"
@@ -98,7 +99,7 @@ def read_npy(images: Path, notes: Path) -> Found:
         try:
             value = str(np.load(path).item())
         except (ValueError, EOFError) as error:
-            raise ValueError(f"{path} does not hold one expression: {error}") from None
+            raise DataError(f"{path} does not hold one expression: {error}") from None
         emotion = _emotion(value, str(path))
         if emotion in AFFECTNET_IDS:
             rows.append([there[stem], emotion, "", 0])
@@ -113,7 +114,7 @@ def _emotion(text: str, where: str) -> int:
     except (ValueError, OverflowError):
         emotion = -1
     if not 0 <= emotion <= LAST_ID:
-        raise ValueError(f"{where}: the expression must be from 0 to {LAST_ID}, not {text!r}")
+        raise DataError(f"{where}: the expression must be from 0 to {LAST_ID}, not {text!r}")
     return emotion
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from mpafer.common.errors import DataError, OptionError
 from mpafer.datasets.crops import crop_faces
 from mpafer.datasets.folders import class_folders, read_class_folders
 from mpafer.datasets.labels import CKPLUS_IDS
@@ -45,7 +46,7 @@ def read_sequences(folder: Path, images: Path, classes: Sequence[str], neutral: 
 
     Raises:
         MissingDataError: no folder of labels, or a labelled frame is missing.
-        ValueError: a label that is none; its file is named.
+        DataError: a label that is none; its file is named.
     """
     emotions = find_folder(folder, "Emotion", "Emotion_labels")
     if emotions is None:
@@ -87,7 +88,7 @@ def read_label(place: Path) -> tuple[str, str] | None:
     try:
         return CKPLUS_IDS[int(float(text.split()[0]))], files[-1].removesuffix(ending)
     except (IndexError, KeyError, ValueError):
-        raise ValueError(f"{place / files[-1]}: expected a number from 0 to 7, read {text!r}") from None
+        raise DataError(f"{place / files[-1]}: expected a number from 0 to 7, read {text!r}") from None
 
 
 def cut_faces(frames: Sequence[Frame], folder: Path, margin: float) -> list[Frame]:
@@ -106,7 +107,7 @@ def cut_faces(frames: Sequence[Frame], folder: Path, margin: float) -> list[Fram
             xs, ys = numbers[::2], numbers[1::2]
             box = min(xs), min(ys), max(xs), max(ys)
         except ValueError:
-            raise ValueError(f"{source}: expected rows of x and y") from None
+            raise DataError(f"{source}: expected rows of x and y") from None
         boxes.append(" ".join(map(str, box)))
         sources.append(str(source))
     crops = crop_faces([frame.impath for frame in frames], boxes, sources, folder, margin=margin)
@@ -129,10 +130,10 @@ def subject_folds(frames: Sequence[Frame], folder: Path, folds: int) -> dict[str
     The rule is that of the published list (Open-Debin/Emotion-FAN): fold k has the subjects k, k + 10, k + 20 ...
 
     Raises:
-        ValueError: an image whose subject is not known.
+        OptionError: an image whose subject is not known.
     """
     if unknown := [frame.impath for frame in frames if not frame.subject]:
-        raise ValueError(
+        raise OptionError(
             f"DATASET.FOLD: folds are by subject, and {folder} does not tell them, as of {unknown[0]}: take the "
             "sequences (cohn-kanade-images), or FOLD 0"
         )

@@ -10,6 +10,7 @@ from pathlib import Path
 from PIL import Image
 from tqdm import tqdm
 
+from mpafer.common.errors import DataError
 from mpafer.common.files import keep_folder
 from mpafer.datasets.reading import problem
 from mpafer.datasets.remembered import save_image
@@ -45,7 +46,7 @@ def crop_faces(
         The paths of the crops, in the order given (under `collect_problems`, the photograph's where cutting failed).
 
     Raises:
-        ValueError: a box that is not four numbers, or encloses nothing of its photograph; the file is named.
+        DataError: a box that is not four numbers, or encloses nothing of its photograph; the file is named.
     """
     names = names or [Path(path).stem for path in photographs]
     identity = repr((margin, QUALITY, [os.path.basename(path) for path in photographs], list(names), list(boxes)))
@@ -72,7 +73,7 @@ def face_box(text: str, size: tuple[int, int], source: str, margin: float) -> tu
     try:
         left, top, right, bottom = (float(number) for number in text.split())
     except ValueError:
-        raise ValueError(f"{source}: expected four numbers x_min y_min x_max y_max, read {text!r}") from None
+        raise DataError(f"{source}: expected four numbers x_min y_min x_max y_max, read {text!r}") from None
     dx, dy = margin * (right - left), margin * (bottom - top)
     box = (
         max(round(left - dx), 0),
@@ -81,5 +82,5 @@ def face_box(text: str, size: tuple[int, int], source: str, margin: float) -> tu
         min(round(bottom + dy), size[1]),
     )
     if box[0] >= box[2] or box[1] >= box[3]:
-        raise ValueError(f"{source}: the box {text.strip()!r} encloses nothing of an image of {size[0]} x {size[1]}")
+        raise DataError(f"{source}: the box {text.strip()!r} encloses nothing of an image of {size[0]} x {size[1]}")
     return box

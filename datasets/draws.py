@@ -6,6 +6,7 @@ import random
 from collections import defaultdict
 from collections.abc import Sequence
 
+from mpafer.common.errors import OptionError
 from mpafer.datasets.reading import Item
 from mpafer.prompting.expressions import canonical
 
@@ -46,9 +47,9 @@ def choose_classes(classes: Sequence[str], which: str) -> list[str]:
     names = [name.strip().lower() for name in which.split(",")]
     chosen = [name if name in classes else canonical(name) for name in names]
     if foreign := set(chosen) - set(classes):
-        raise ValueError(f"DATASET.SUBSAMPLE_CLASSES: no class {', '.join(sorted(foreign))} in {', '.join(classes)}")
+        raise OptionError(f"DATASET.SUBSAMPLE_CLASSES: no class {', '.join(sorted(foreign))} in {', '.join(classes)}")
     if len(set(chosen)) < len(chosen):
-        raise ValueError(f"DATASET.SUBSAMPLE_CLASSES names a class twice: {which}")
+        raise OptionError(f"DATASET.SUBSAMPLE_CLASSES names a class twice: {which}")
     return chosen
 
 
@@ -57,12 +58,12 @@ def stratified_cut(items: list[Item], fraction: float, seed: int) -> tuple[list[
     from sklearn.model_selection import train_test_split  # a slow import that few runs need
 
     if not 0 < fraction < 1:
-        raise ValueError(f"DATASET.VAL_FRACTION must lie between 0 and 1, but is {fraction}")
+        raise OptionError(f"DATASET.VAL_FRACTION must lie between 0 and 1, but is {fraction}")
     labels = [item.label for item in items]
     try:
         kept, cut = train_test_split(range(len(items)), test_size=fraction, stratify=labels, random_state=max(seed, 0))
     except ValueError as error:
-        raise ValueError(
+        raise OptionError(
             f"cannot cut DATASET.VAL_FRACTION {fraction} of {len(items)} training images "
             f"with every class in both parts: {error}"
         ) from error

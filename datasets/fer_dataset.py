@@ -9,6 +9,7 @@ from typing import ClassVar, TypeVar
 
 from yacs.config import CfgNode
 
+from mpafer.common.errors import OptionError
 from mpafer.common.options import Options
 from mpafer.datasets.draws import choose_classes, draw_shots, stratified_cut
 from mpafer.datasets.reading import Item, MissingDataError, Splits, log
@@ -54,14 +55,14 @@ class FERDataset:
         known = self.Options().node()
         try:
             self.options = self.Options.of({key: value for key, value in cfg.DATASET.items() if key in known})
-        except ValueError as error:
-            raise ValueError(f"DATASET.{error}") from None
+        except OptionError as error:
+            raise OptionError(f"DATASET.{error}") from None
         self.descriptions: str = cfg.DATASET.DESCRIPTIONS
         splits = self.splits = self.find(Path(cfg.DATASET.ROOT).expanduser().absolute())
         self.compare_counts(splits)
         self.test_only = "train" not in splits
         if self.test_only and cfg.DATASET.NUM_SHOTS > 0:
-            raise ValueError(f"{self.name} is a test set, DATASET.NUM_SHOTS has no training images to draw from: -1")
+            raise OptionError(f"{self.name} is a test set, DATASET.NUM_SHOTS has no training images to draw from: -1")
         train, val, test = splits.get("train", self.no_training_images()), splits.get("val", []), splits["test"]
         if not (val or self.test_only) and (cfg.TEST.FINAL_MODEL == "best_val" or cfg.TEST.SPLIT == "val"):
             train, val = stratified_cut(train, cfg.DATASET.VAL_FRACTION, cfg.SEED)

@@ -29,7 +29,7 @@ class FERFolder(FERDataset):
     that it fits a model trained elsewhere; DATASET.SUBSAMPLE_CLASSES narrows them.
 
     Raises:
-        ValueError: a folder whose name is no expression and is not described in DATASET.DESCRIPTIONS.
+        DataError: a folder whose name is no expression and is not described in DATASET.DESCRIPTIONS.
     """
 
     Options = FERFolderOptions

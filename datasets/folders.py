@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from mpafer.common.errors import DataError
 from mpafer.datasets.reading import IMAGES, Item, MissingDataError, Splits, problem
 from mpafer.prompting.expressions import canonical
 
@@ -30,7 +31,7 @@ def class_folders(folder: Path, ids: Mapping[int, str] | None = None, own: Seque
         own: classes beside the known ones.
 
     Raises:
-        ValueError: a folder whose name is no class.
+        DataError: a folder whose name is no class.
     """
     found = {}
     for name in sorted(os.listdir(folder)):
@@ -44,7 +45,7 @@ def class_folders(folder: Path, ids: Mapping[int, str] | None = None, own: Seque
             try:
                 found[name] = canonical(name)
             except ValueError as error:
-                raise ValueError(
+                raise DataError(
                     f"{folder / name} is no class folder: {error}. Rename it or move it away; a class of your own "
                     "needs FERFolder and its text in DATASET.DESCRIPTIONS"
                 ) from None

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from PIL import Image
 
+from mpafer.common.errors import DataError
 from mpafer.common.files import keep_folder
 from mpafer.common.progress import progress
 from mpafer.datasets.remembered import remembered, save_image
@@ -42,7 +43,7 @@ def read_pixels(source: Path, emotions: int) -> list[Row]:
         emotions: number of ids; they are 0 to ``emotions`` - 1.
 
     Raises:
-        ValueError: a column is missing, or a row is not as it should be; its line is named.
+        DataError: a column is missing, or a row is not as it should be; its line is named.
     """
 
     def scan() -> list[list[object]]:
@@ -71,7 +72,7 @@ def _parse(source: Path, emotions: int) -> Iterator[tuple[int, str, bytes]]:
         reader = csv.reader(file, skipinitialspace=True)
         header = [name.strip() for name in next(reader, [])]
         if missing := [name for name in ("emotion", "pixels", "Usage") if name not in header]:
-            raise ValueError(
+            raise DataError(
                 f"{source} has no column {', '.join(missing)} (it has {', '.join(header) or 'nothing'}): train.csv and "
                 "test.csv of the Kaggle competition lack the official split, take fer2013.csv"
             )
@@ -84,11 +85,11 @@ def _parse(source: Path, emotions: int) -> Iterator[tuple[int, str, bytes]]:
                 emotion, text, usage = (row[column].strip() for column in columns)
                 pixels = bytes(map(int, text.split()))
             except (IndexError, ValueError) as error:
-                raise ValueError(f"{where}: expected an emotion, pixels from 0 to 255 and a Usage: {error}") from None
+                raise DataError(f"{where}: expected an emotion, pixels from 0 to 255 and a Usage: {error}") from None
             if len(pixels) != SIDE * SIDE:
-                raise ValueError(f"{where}: {len(pixels)} pixels instead of {SIDE * SIDE}; the file is damaged")
+                raise DataError(f"{where}: {len(pixels)} pixels instead of {SIDE * SIDE}; the file is damaged")
             if not emotion.isdecimal() or int(emotion) >= emotions:
-                raise ValueError(f"{where}: the emotion must be from 0 to {emotions - 1}, not {emotion!r}")
+                raise DataError(f"{where}: the emotion must be from 0 to {emotions - 1}, not {emotion!r}")
             if usage not in USAGES:
-                raise ValueError(f"{where}: Usage must be one of {', '.join(USAGES)}, not {usage!r}")
+                raise DataError(f"{where}: Usage must be one of {', '.join(USAGES)}, not {usage!r}")
             yield int(emotion), USAGES[usage], pixels

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from mpafer.common.errors import DataError
 from mpafer.datasets.reading import MissingDataError, problem
 
 OFFICIAL = ("list_patition_label.txt", "list_partition_label.txt")  # the first is the real name, the readme has both
@@ -19,7 +20,7 @@ def find_rows(folder: Path, ids: Mapping[int, str]) -> tuple[Path, dict[str, int
 
     Raises:
         MissingDataError: a list of several files is not whole.
-        ValueError: a line that is no row; where it stands is named.
+        DataError: a line that is no row; where it stands is named.
     """
     if official := next((folder / name for name in OFFICIAL if (folder / name).is_file()), None):
         return official, parse(official, _lines(official), ids)
@@ -42,15 +43,15 @@ def parse(source: Path, lines: Iterable[Line], ids: Mapping[int, str]) -> dict[s
         stem = Path(name.strip()).stem.removesuffix("_aligned")
         if not emotion.isdecimal() or int(emotion) not in ids:
             span = f"{min(ids)} to {max(ids)}"
-            problem(ValueError(f"{where}: expected `name label` with a label from {span}, read {line!r}"))
+            problem(DataError(f"{where}: expected `name label` with a label from {span}, read {line!r}"))
         elif not stem.startswith(("train_", "test_")):
-            problem(ValueError(f"{where}: an image's name starts with train_ or test_, read {line!r}"))
+            problem(DataError(f"{where}: an image's name starts with train_ or test_, read {line!r}"))
         elif stem in rows:
-            problem(ValueError(f"{where}: {stem} is listed a second time"))
+            problem(DataError(f"{where}: {stem} is listed a second time"))
         else:
             rows[stem] = list(ids).index(int(emotion))
     if not rows:
-        raise ValueError(f"{source} is empty")
+        raise DataError(f"{source} is empty")
     return rows
 
 
@@ -70,11 +71,11 @@ def _keyed(names: Path, labels: Path, splits: Path) -> list[Line]:
     lines = []
     for number, (where, name) in sorted(by_file[0].items(), key=lambda item: (len(item[0]), item[0])):
         if any(number not in table for table in by_file[1:]):
-            problem(ValueError(f"{where}: number {number} has no row in {labels.name} or in {splits.name}"))
+            problem(DataError(f"{where}: number {number} has no row in {labels.name} or in {splits.name}"))
             continue
         (_, label), (said, flag) = by_file[1][number], by_file[2][number]
         if SPLITS.get(flag) != name.split("_")[0]:
-            problem(ValueError(f"{said}: {flag} (1 = train, 0 = test) does not fit {name}"))
+            problem(DataError(f"{said}: {flag} (1 = train, 0 = test) does not fit {name}"))
             continue
         lines.append((where, f"{name} {label}"))
     return lines
@@ -85,7 +86,7 @@ def _by_number(source: Path) -> dict[str, Line]:
     for where, line in _lines(source):
         number, _, value = line.partition(" ")
         if number in table:
-            problem(ValueError(f"{where}: number {number} stands there a second time"))
+            problem(DataError(f"{where}: number {number} stands there a second time"))
             continue
         table[number] = where, value.strip()
     return table

@@ -10,12 +10,14 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import NamedTuple
 
+from mpafer.common.errors import MissingFileError
+
 log = logging.getLogger("mpafer.datasets")
 
 IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff")
 
 
-class MissingDataError(FileNotFoundError):
+class MissingDataError(MissingFileError):
     """The data set, or a part of it, is not on this machine."""
 
     paths: Sequence[str] = ()  # the files that are missing, where that is known

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from mpafer.common.errors import DataError
 from mpafer.datasets.pixels import USAGES
 
 VOTED = 10  # columns of votes: eight classes, unknown, no face
@@ -151,7 +152,7 @@ def _read(source: Path, parts: Callable[[list[str]], tuple[str, str, list[str]]]
             except (KeyError, IndexError, ValueError):
                 votes = []
             if len(votes) != VOTED or min(votes) < 0:
-                raise ValueError(
+                raise DataError(
                     f"{source}, line {reader.line_num}: expected {VOTED} votes after the first two columns, read {row}"
                 )
             ballots.append(Ballot(split, name.strip(), votes))
@@ -162,15 +163,15 @@ def check_pairs(splits: Sequence[str], table: Path, ballots: Sequence[Ballot], s
     """FER2013's table and the votes belong together row by row: names skip numbers, repeat and are missing.
 
     Raises:
-        ValueError: another number of rows, or a row in another split.
+        DataError: another number of rows, or a row in another split.
     """
     if len(splits) != len(ballots):
-        raise ValueError(
+        raise DataError(
             f"{table} has {len(splits)} rows, {source} has {len(ballots)}: rows belong together, get both whole"
         )
     for number, (split, ballot) in enumerate(zip(splits, ballots, strict=True), start=1):
         if split != ballot.split:
-            raise ValueError(
+            raise DataError(
                 f"row {number} is of {split} in {table} and of {ballot.split} in {source}: they belong together row by "
                 "row, and one of them was sorted anew"
             )

@@ -61,18 +61,16 @@ def build_model(
         **options: lower-case names of the method's config node, e.g. ``n_ctx=10, alignment="global"``.
 
     Raises:
-        ValueError: unknown method or option (the closest one is named), or a value it cannot take.
+        OptionError: unknown method or option (the closest one is named), or a value it cannot take.
     """
-    from mpafer.common.options import closest
-    from mpafer.trainers import METHODS
+    from mpafer.common.errors import OptionError
+    from mpafer.run_config import find_method
 
-    if method not in METHODS:
-        raise ValueError(f"no method {method!r}: {closest(method, METHODS)}")
+    trainer = find_method(method)
     if not classnames or len(set(classnames)) < len(classnames):
-        raise ValueError(f"class names must be one or more, each once, but are {list(classnames)}")
-    trainer = METHODS[method]
+        raise OptionError(f"class names must be one or more, each once, but are {list(classnames)}")
     given = {"descriptions": descriptions, "prototypes": prototypes}
     teachers = {name: value for name, value in given.items() if value is not None}
     if unused := teachers.keys() - set(trainer.accepts):
-        raise ValueError(f"{method} has no use for {', '.join(sorted(unused))}")
+        raise OptionError(f"{method} has no use for {', '.join(sorted(unused))}")
     return trainer.Model(clip, classnames, trainer.Options.of(options), **teachers)

@@ -11,6 +11,7 @@ from yacs.config import CfgNode
 
 from mpafer.common.config import Values, merge, read_file, read_pairs
 from mpafer.common.defaults import add_keys, default_config
+from mpafer.common.errors import OptionError
 from mpafer.common.options import closest
 from mpafer.configs import ROOT
 from mpafer.datasets import DATASETS, find_dataset
@@ -39,8 +40,8 @@ def run_config(
         pairs: KEY VALUE words.
 
     Raises:
-        FileNotFoundError: no such file.
-        ValueError: an unknown method, data set or key, or an option of another method or data set.
+        MissingFileError: no such file.
+        OptionError: an unknown method, data set or key, or an option of another method or data set.
     """
     path = dataset_file(dataset)
     layers: list[tuple[str, Values]] = [(name, read_file(name)) for name in (path, str(method_file)) if name]
@@ -69,9 +70,9 @@ def add_options(config: CfgNode, methods: Iterable[type[PromptTrainer]], dataset
 
 
 def find_method(name: str) -> type[PromptTrainer]:
-    """Raises ValueError where there is none of this name; the closest one is named."""
+    """Raises OptionError where there is none of this name; the closest one is named."""
     if name not in METHODS:
-        raise ValueError(f"no method {name!r}: {closest(name, METHODS)}")
+        raise OptionError(f"no method {name!r}: {closest(name, METHODS)}")
     return METHODS[name]
 
 

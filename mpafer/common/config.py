@@ -10,6 +10,7 @@ import yaml
 from yacs.config import CfgNode
 
 from mpafer.common.defaults import IGNORED, REFUSED
+from mpafer.common.errors import DataError, MissingFileError, OptionError
 from mpafer.common.options import closest
 
 Values = dict[str, Any]  # dotted key -> value
@@ -24,28 +25,29 @@ def read_file(path: str | Path) -> Values:
     """The values of a YAML file.
 
     Raises:
-        FileNotFoundError: no such file; lists its neighbours.
-        ValueError: it is not YAML of keys and values.
+        MissingFileError: no such file; lists its neighbours.
+        DataError: it is not YAML of keys and values.
     """
     path = Path(path)
     if not path.is_file():
         known = ", ".join(sorted(file.stem for file in path.parent.glob("*.yaml"))) or "nothing"
-        raise FileNotFoundError(f"no config file {path}; that folder holds: {known}")
+        raise MissingFileError(f"no config file {path}; that folder holds: {known}")
     try:
-        node = CfgNode(yaml.safe_load(path.read_text("utf-8")) or {})
-    except (yaml.YAMLError, AttributeError) as error:
-        raise ValueError(f"{path} is not YAML with keys and values: {error}") from error
-    return {key: CfgNode._decode_cfg_value(value) for key, value in leaves(node)}
+        entries = list(leaves(CfgNode(yaml.safe_load(path.read_text("utf-8")) or {})))
+    # what yacs raises on lists, dates and keys that are numbers, and Python on other encodings
+    except (yaml.YAMLError, AttributeError, AssertionError, TypeError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} is not YAML with keys and values: {error}") from error
+    return {key: CfgNode._decode_cfg_value(value) for key, value in entries}
 
 
 def read_pairs(words: Sequence[str]) -> Values:
     """The values of KEY VALUE words, decoded as yacs decodes them.
 
     Raises:
-        ValueError: a word is left over.
+        OptionError: a word is left over.
     """
     if len(words) % 2:
-        raise ValueError(f"options come as KEY VALUE pairs, but these are {len(words)} words: {' '.join(words)}")
+        raise OptionError(f"options come as KEY VALUE pairs, but these are {len(words)} words: {' '.join(words)}")
     return {key: CfgNode._decode_cfg_value(text) for key, text in zip(words[::2], words[1::2], strict=True)}
 
 
@@ -59,7 +61,7 @@ def merge(config: CfgNode, source: str, values: Mapping[str, Any], owners: Mappi
         owners: key or node that is not in the tree -> whose it is, in words, for the message.
 
     Raises:
-        ValueError: an unknown key (the closest known one is named), one of another owner, or one of Dassl's that would
+        OptionError: an unknown key (the closest known one is named), one of another owner, or one of Dassl's that would
             change a result; a value of another type.
     """
     known = dict(leaves(config))
@@ -69,7 +71,7 @@ def merge(config: CfgNode, source: str, values: Mapping[str, Any], owners: Mappi
         if key not in known:
             if not _ignored(key, value, source):
                 whose = [text for owned, text in (owners or {}).items() if _within(key, owned)]
-                raise ValueError(
+                raise OptionError(
                     f"{source}: {key} is {whose[0]}"
                     if whose
                     else f"{source}: no config key {key}: {closest(key, known)}"
@@ -80,7 +82,7 @@ def merge(config: CfgNode, source: str, values: Mapping[str, Any], owners: Mappi
         try:
             config.merge_from_list([key, value])
         except ValueError as error:
-            raise ValueError(f"{source}: {error}") from None
+            raise OptionError(f"{source}: {error}") from None
 
 
 def _ignored(key: str, value: Any, source: str) -> bool:
@@ -88,7 +90,7 @@ def _ignored(key: str, value: Any, source: str) -> bool:
     if key in REFUSED:
         only, why = REFUSED[key]
         if _plain(value) != _plain(only):
-            raise ValueError(f"{source}: {key} cannot be {value!r} here, only {only!r}: {why}")
+            raise OptionError(f"{source}: {key} cannot be {value!r} here, only {only!r}: {why}")
         return True
     return any(_within(key, name) for name in IGNORED)
 

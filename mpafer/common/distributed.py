@@ -10,6 +10,8 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
+from mpafer.common.errors import OptionError
+
 T = TypeVar("T")
 
 
@@ -22,12 +24,12 @@ def init(use_cuda: bool = True) -> None:
         return
     missing = [key for key in ("RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT") if key not in os.environ]
     if missing:
-        raise RuntimeError(f"WORLD_SIZE > 1, but {', '.join(missing)} is not set; start distributed runs with torchrun")
+        raise OptionError(f"WORLD_SIZE > 1, but {', '.join(missing)} is not set; start distributed runs with torchrun")
     cuda = use_cuda and torch.cuda.is_available()
     if cuda:
         local, count = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
         if local >= count:
-            raise RuntimeError(
+            raise OptionError(
                 f"torchrun started local rank {local}, but there are {count} GPUs; lower --nproc-per-node"
             )
         torch.cuda.set_device(local)

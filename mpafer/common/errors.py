@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import dropwhile
-from traceback import walk_tb
 
 
 class UserError(Exception):
@@ -32,37 +31,23 @@ class MissingPackageError(UserError, ImportError):
     """A package that is needed for this is not installed."""
 
 
-# Raised by our own code on purpose; the same types from deep inside a library are bugs and keep their traceback.
-_OURS = (ValueError, RuntimeError, FloatingPointError, ImportError)
-
-
 def user_message(error: BaseException) -> str | None:
     """The message to show instead of a traceback, or None where the traceback is needed."""
     text = str(error).strip()
-    if isinstance(error, OSError):  # a file or folder, and its text names which
-        in_worker = text.startswith("Caught ")  # of a data loader, whose traceback is part of the text
-        return text.splitlines()[-1].partition(": ")[2] if in_worker else text
-    return text if _path(error)[-1:] == [True] and isinstance(error, _OURS) else None
-
-
-def _path(error: BaseException) -> list[bool]:
-    """Of each frame from the command to where the error was raised, whether it is our code."""
-    packages = [frame.f_globals.get("__package__") for frame, _ in walk_tb(error.__traceback__)]
-    return [str(package).split(".")[0] == "mpafer" for package in packages]  # also of `python -m`, called __main__
+    if isinstance(error, UserError):
+        # a data loader raises its worker's error anew, with the worker's traceback before the message
+        return text.rpartition(f"{type(error).__name__}: ")[2] if text.startswith("Caught ") else text
+    if isinstance(error, OSError) and (error.filename or error.errno == errno.ENOSPC):  # no permission, a full disk
+        return text
+    return None
 
 
 @contextmanager
-def clear_errors(*, foreign: bool = False) -> Iterator[None]:
-    """Around a command: end with one line where the user can mend it, with the traceback where we have to.
-
-    Args:
-        foreign: the command runs other people's code, and what fails in theirs alone keeps its traceback.
-    """
+def clear_errors() -> Iterator[None]:
+    """Around a command: end with one line where the user can mend it, with the traceback where we have to."""
     try:
         yield
     except Exception as error:
-        started = list(dropwhile(bool, _path(error)))  # what the command ran, from the first frame that is not ours
-        theirs = foreign and started and True not in started
-        if (message := user_message(error)) is None or theirs:
+        if (message := user_message(error)) is None:
             raise
         raise SystemExit(f"error: {message}") from error

@@ -9,12 +9,13 @@ import numpy as np
 import torch
 
 from mpafer.common import distributed
+from mpafer.common.errors import OptionError
 
 
 def set_random_seed(seed: int) -> None:
     """Seed Python, NumPy and torch; 0 is a seed like any other, a negative one is an error."""
     if seed < 0:
-        raise ValueError(f"seed {seed}: expected 0 or more; leave a run unseeded instead of passing a negative seed")
+        raise OptionError(f"seed {seed}: expected 0 or more; leave a run unseeded instead of passing a negative seed")
     random.seed(seed)
     np.random.seed(seed)
     torch.manual_seed(seed)  # every device

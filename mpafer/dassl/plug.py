@@ -16,6 +16,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from mpafer.common.errors import MissingFileError
+
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
@@ -63,7 +65,7 @@ def main(args: argparse.Namespace) -> None:
         print(*configs.__path__)
         return
     if not args.runner.is_file():
-        raise FileNotFoundError(f"no runner {args.runner}: name the train.py of a CoOp, MaPLe or PromptSRC checkout")
+        raise MissingFileError(f"no runner {args.runner}: name the train.py of a CoOp, MaPLe or PromptSRC checkout")
     # as for `python train.py`: its folder in place of the current one, which -P leaves out
     sys.path[: 0 if getattr(sys.flags, "safe_path", False) else 1] = [str(args.runner.resolve().parent)]
     sys.argv = [str(args.runner), *args.arguments]

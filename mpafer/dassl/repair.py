@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 
+from mpafer.common.errors import MissingFileError
 from mpafer.common.files import atomic_file, cache_folder
 from mpafer.dassl.register import dassl_module
 
@@ -116,7 +117,7 @@ def repair_clip() -> list[str]:
         try:
             return url if Path(url).is_file() else download(url, *args)
         except OSError as error:
-            raise FileNotFoundError(
+            raise MissingFileError(
                 f"{url} cannot be downloaded ({error}): get it elsewhere and give its path as --backbone"
             ) from error
 

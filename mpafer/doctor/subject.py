@@ -11,7 +11,7 @@ from typing import Any
 
 from yacs.config import CfgNode
 
-from mpafer.common.errors import user_message
+from mpafer.common.errors import OptionError, user_message
 from mpafer.common.options import closest
 from mpafer.datasets import DATASETS, find_dataset
 from mpafer.datasets.reading import Item, collect_problems
@@ -36,10 +36,10 @@ def configure(name: str, root: str, opts: Sequence[str]) -> CfgNode:
     """The config of a data set that is named as a YAML of configs/datasets (or a path), or as a class.
 
     Raises:
-        ValueError: no such data set or key.
+        OptionError: no such data set or key.
     """
     if not dataset_file(name) and name not in DATASETS:
-        raise ValueError(f"no data set {name!r}: {closest(name, [*shipped_datasets(), *DATASETS])}")
+        raise OptionError(f"no data set {name!r}: {closest(name, [*shipped_datasets(), *DATASETS])}")
     return run_config(dataset=name, flags={"DATASET.ROOT": root} if root else {}, pairs=opts)
 
 
@@ -47,7 +47,7 @@ def load(cfg: CfgNode) -> Subject:
     """Run the loader of DATASET.NAME under DATASET.ROOT.
 
     Raises:
-        ValueError: no data set of this name.
+        OptionError: no data set of this name.
     """
     kind = find_dataset(cfg.DATASET.NAME)
     dataset: Any = kind.__new__(kind)  # what __init__ finds before it stops is wanted too

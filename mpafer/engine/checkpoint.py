@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from mpafer.common.errors import CheckpointError, MissingFileError
 from mpafer.common.files import TEMPORARY, atomic_file
 
 BEST = "model-best.pth.tar"
@@ -56,7 +57,7 @@ def latest_epoch(directory: str | Path) -> int | None:
         return None
     name = pointer.read_text().strip()
     if not (name.startswith(_PREFIX) and name[len(_PREFIX) :].isdigit()):
-        raise ValueError(f"{pointer} names {name!r}, which is not an epoch's checkpoint ({_PREFIX}<epoch>)")
+        raise CheckpointError(f"{pointer} names {name!r}, which is not an epoch's checkpoint ({_PREFIX}<epoch>)")
     epoch = int(name[len(_PREFIX) :])
     return epoch if checkpoint_path(directory, epoch).is_file() else max(saved_epochs(directory), default=None)
 
@@ -88,30 +89,35 @@ def prune_checkpoints(directory: str | Path, keep: Callable[[int], bool]) -> Non
 def load_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, Any]:
     """Read a checkpoint of tensors and plain values; nothing in it is executed.
 
-    Raises FileNotFoundError (naming what is there instead) or RuntimeError for a file that is cut short or
-    foreign.
+    Raises:
+        MissingFileError: no such file; names what is there instead.
+        CheckpointError: the file is cut short, or another program's.
     """
     path = Path(path)
     if not path.is_file():
         there = ", ".join(sorted(p.name for p in path.parent.glob("model*"))) or "no checkpoint"
-        raise FileNotFoundError(f"no checkpoint at {path}; {path.parent} holds {there}")
+        raise MissingFileError(f"no checkpoint at {path}; {path.parent} holds {there}")
     try:
         return torch.load(path, map_location=map_location, weights_only=True)
     except pickle.UnpicklingError as error:
-        raise RuntimeError(
+        raise CheckpointError(
             f"{path} is no checkpoint, or holds more than the tensors and plain values we read: {error}"
         ) from error
     except (RuntimeError, EOFError, OSError) as error:
-        raise RuntimeError(
+        raise CheckpointError(
             f"{path} ({path.stat().st_size:,} bytes) cannot be read, it is probably cut short: {error}; "
             "remove it to go on from an earlier one that is kept, or from the beginning"
         ) from error
 
 
 def run_identity(state: dict[str, Any], path: str | Path) -> dict[str, Any]:
-    """What a run of ours wrote of itself into its checkpoint (method, backbone, classnames, shapes), or ValueError."""
+    """What a run of ours wrote of itself into its checkpoint: method, backbone, classnames, shapes.
+
+    Raises:
+        CheckpointError: the checkpoint is another program's.
+    """
     if "identity" not in state.get("extra", {}):
-        raise ValueError(f"{path} is a checkpoint of another program: it does not say what it was trained with")
+        raise CheckpointError(f"{path} is a checkpoint of another program: it does not say what it was trained with")
     return state["extra"]["identity"]
 
 

@@ -16,10 +16,15 @@ from torch import Tensor
 from tqdm import tqdm
 
 from mpafer.common import distributed
+from mpafer.common.errors import UserError
 from mpafer.common.versions import versions
 
 if TYPE_CHECKING:
     from mpafer.engine.trainer import Trainer
+
+
+class BrokenLossError(UserError, FloatingPointError):
+    """A loss that is infinite or NaN."""
 
 
 class Tee:
@@ -108,13 +113,13 @@ class LossCheck:
         self.steps.append((where, loss.detach(), {name: term.detach() for name, term in terms.items()}))
 
     def raise_if_broken(self) -> None:
-        """FloatingPointError that names epoch, batch and terms if a loss since the last call is infinite or NaN."""
+        """BrokenLossError that names epoch, batch and terms if a loss since the last call is infinite or NaN."""
         steps, self.steps = self.steps, []
         if not steps or torch.stack([loss.isfinite() for _, loss, _ in steps]).all():
             return
         where, _, terms = next(step for step in steps if not step[1].isfinite())
         values = ", ".join(f"{name}={float(value):g}" for name, value in terms.items())
-        raise FloatingPointError(f"Loss is infinite or NaN! {where}: {values}")
+        raise BrokenLossError(f"Loss is infinite or NaN! {where}: {values}")
 
 
 class TensorBoard:

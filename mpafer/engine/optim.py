@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from mpafer.common.errors import OptionError
+
 
 def build_optimizer(
     model: nn.Module | Iterable[Any], optim_cfg: Any, param_groups: Iterable[Any] | None = None
@@ -46,7 +48,7 @@ def build_optimizer(
             return torch.optim.RMSprop(
                 params, lr=lr, alpha=optim_cfg.RMSPROP_ALPHA, momentum=optim_cfg.MOMENTUM, weight_decay=decay
             )
-    raise ValueError(f"OPTIM.NAME={optim_cfg.NAME!r}: expected sgd, adam, amsgrad, adamw, radam or rmsprop")
+    raise OptionError(f"OPTIM.NAME={optim_cfg.NAME!r}: expected sgd, adam, amsgrad, adamw, radam or rmsprop")
 
 
 def _staged_groups(model: Any, optim_cfg: Any) -> list[dict[str, Any]]:
@@ -57,7 +59,7 @@ def _staged_groups(model: Any, optim_cfg: Any) -> list[dict[str, Any]]:
     children = dict(model.named_children())
     missing = sorted(set(new_layers) - set(children))
     if missing:
-        raise ValueError(f"OPTIM.NEW_LAYERS names {missing}, but the model's children are {sorted(children)}")
+        raise OptionError(f"OPTIM.NEW_LAYERS names {missing}, but the model's children are {sorted(children)}")
     base = [p for name, child in children.items() if name not in new_layers for p in child.parameters()]
     new = [p for name, child in children.items() if name in new_layers for p in child.parameters()]
     return [{"params": base, "lr": optim_cfg.LR * optim_cfg.BASE_LR_MULT}, {"params": new}]

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mpafer.common import distributed
+from mpafer.common.errors import MissingFileError, OptionError
 from mpafer.engine.checkpoint import (
     checkpoint_path,
     find_checkpoint,
@@ -48,13 +49,14 @@ def load(trainer: Trainer, run: str | Path, epoch: int | None = None) -> None:
     """Load, strictly, the weights after ``epoch`` epochs of a run; by default the best ones, or else the last.
 
     Raises:
-        ValueError: no run is named, or it is another method's, backbone's or data set's.
-        FileNotFoundError: no such checkpoint.
+        OptionError: no run is named.
+        CheckpointError: it is another method's, backbone's or data set's.
+        MissingFileError: no such checkpoint.
     """
     if trainer.trained is None:
         return
     if not run:
-        raise ValueError("no trained weights are named: give the run's folder (--model-dir)")
+        raise OptionError("no trained weights are named: give the run's folder (--model-dir)")
     path = find_checkpoint(folder(run), epoch)
     state = load_checkpoint(path)
     trainer.check_state(state, path, resuming=False)
@@ -68,16 +70,17 @@ def resume(trainer: Trainer, run: str | Path = "") -> int:
     """Go on from the latest checkpoint of the trainer's own folder, or of another run's; the epochs it had finished.
 
     Raises:
-        FileNotFoundError: another run is named, and has no checkpoint.
-        ValueError: the run had other options, or more epochs than this one shall have.
+        MissingFileError: another run is named, and has no checkpoint.
+        CheckpointError: the run had other options.
+        OptionError: it had more epochs than this one shall have.
     """
     if run and not Path(run).is_dir():
-        raise FileNotFoundError(f"RESUME={run}: there is no such folder")
+        raise MissingFileError(f"RESUME={run}: there is no such folder")
     place = folder(run or trainer.output_dir)
     epoch = latest_epoch(place)
     if epoch is None:
         if run:
-            raise FileNotFoundError(f"RESUME={run}: there is no checkpoint in that folder")
+            raise MissingFileError(f"RESUME={run}: there is no checkpoint in that folder")
         print("No checkpoint found, train from scratch")
         return 0
     assert trainer.trained is not None  # else there is nothing to train
@@ -86,7 +89,7 @@ def resume(trainer: Trainer, run: str | Path = "") -> int:
     state = load_checkpoint(path)
     trainer.check_state(state, path, resuming=True)
     if epoch > trainer.max_epoch:
-        raise ValueError(f"{place.parent} has {epoch} epochs, OPTIM.MAX_EPOCH={trainer.max_epoch}")
+        raise OptionError(f"{place.parent} has {epoch} epochs, OPTIM.MAX_EPOCH={trainer.max_epoch}")
     trainer.trained.load_state_dict(state["state_dict"])
     trainer.checkpoint, trainer.trained_epochs = path, epoch
     if state["optimizer"] is not None:

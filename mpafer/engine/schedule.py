@@ -15,6 +15,9 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from mpafer.common.errors import CheckpointError, OptionError
+from mpafer.common.options import check_choice
+
 Decay = Callable[[int], float]
 
 
@@ -34,7 +37,7 @@ class EpochScheduler(LRScheduler):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         if len(state_dict["base_lrs"]) != len(self.base_lrs):
-            raise ValueError(
+            raise CheckpointError(
                 f"the saved schedule has {len(state_dict['base_lrs'])} parameter groups, "
                 f"the optimiser has {len(self.base_lrs)}"
             )
@@ -50,12 +53,12 @@ def build_lr_scheduler(optimizer: Optimizer, optim_cfg: Any) -> EpochScheduler:
     During ``WARMUP_EPOCH`` epochs the rate is WARMUP_CONS_LR (constant) or grows from WARMUP_MIN_LR (linear).
     Then the decay starts from its own epoch 0 at the full rate (WARMUP_RECOUNT), or goes on at epoch
     WARMUP_EPOCH; in the second case, as in Dassl, it starts at the full rate too and only its *further* decay
-    is applied. Raises ValueError or TypeError for a setting it does not know, naming the key.
+    is applied. Raises OptionError for a setting it does not know, naming the key.
     """
     warmup = max(optim_cfg.WARMUP_EPOCH, 0)
     kind, constant, minimum = optim_cfg.WARMUP_TYPE, optim_cfg.WARMUP_CONS_LR, optim_cfg.WARMUP_MIN_LR
-    if warmup and kind not in ("constant", "linear"):
-        raise ValueError(f"OPTIM.WARMUP_TYPE={kind!r}: expected constant or linear")
+    if warmup:
+        check_choice("OPTIM.WARMUP_TYPE", kind, ("constant", "linear"))
     start = 0 if optim_cfg.WARMUP_RECOUNT else warmup
     decay = _build_decay(optim_cfg, start)
 
@@ -86,11 +89,11 @@ def _build_decay(optim_cfg: Any, start: int) -> Decay:
     if name == "single_step":
         step = steps[-1] if isinstance(steps, (list, tuple)) else steps
         if not isinstance(step, int):
-            raise TypeError(f"OPTIM.STEPSIZE={steps!r}: single_step needs an integer")
+            raise OptionError(f"OPTIM.STEPSIZE={steps!r}: single_step needs an integer")
         step = step if step > 0 else last
         return lambda epoch: gamma ** (epoch // step - start // step)
     if name == "multi_step":
         if not isinstance(steps, (list, tuple)):
-            raise TypeError(f"OPTIM.STEPSIZE={steps!r}: multi_step needs a list of epochs")
+            raise OptionError(f"OPTIM.STEPSIZE={steps!r}: multi_step needs a list of epochs")
         return lambda epoch: gamma ** sum(m == 0 or start < m <= epoch for m in steps)
-    raise ValueError(f"OPTIM.LR_SCHEDULER={name!r}: expected single_step, multi_step or cosine")
+    raise OptionError(f"OPTIM.LR_SCHEDULER={name!r}: expected single_step, multi_step or cosine")

@@ -14,6 +14,8 @@ from torch.optim import Optimizer
 from yacs.config import CfgNode
 
 from mpafer.common import distributed
+from mpafer.common.errors import OptionError
+from mpafer.common.options import check_choice
 from mpafer.common.progress import progress
 from mpafer.engine import saving
 from mpafer.engine.checkpoint import prune_checkpoints
@@ -83,10 +85,9 @@ class Trainer:
         """A choice is made on validation images or not at all: there is no falling back to the test split."""
         cfg = self.cfg.TEST
         for key, choices in CHOICES.items():
-            if cfg[key] not in choices:
-                raise ValueError(f"TEST.{key} is {cfg[key]!r}; choose one of {', '.join(choices)}")
+            check_choice(f"TEST.{key}", cfg[key], choices)
         if self.dm.val_loader is None and (cfg.FINAL_MODEL == "best_val" or cfg.SPLIT == "val"):
-            raise ValueError(
+            raise OptionError(
                 f"TEST.FINAL_MODEL={cfg.FINAL_MODEL}, TEST.SPLIT={cfg.SPLIT}: {self.cfg.DATASET.NAME} has no "
                 "validation split, and nothing is chosen on test images; "
                 "cut one from training or use last_step and test"
@@ -189,7 +190,7 @@ class Trainer:
         chosen = split or self.cfg.TEST.SPLIT
         loader = {"test": self.dm.test_loader, "val": self.dm.val_loader}.get(chosen)
         if loader is None:
-            raise ValueError(f"no {chosen!r} split to evaluate on: {self.cfg.DATASET.NAME} has no such images")
+            raise OptionError(f"no {chosen!r} split to evaluate on: {self.cfg.DATASET.NAME} has no such images")
         self.model.eval()
         print(f"Evaluate on the *{chosen}* set")
         self.predictions = collect_predictions(loader, self._infer)

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from mpafer.common.errors import DataError
+from mpafer.common.options import check_choice
 from mpafer.inputs.datum import Datum
 from mpafer.prompting.expressions import class_key
 
@@ -37,13 +39,13 @@ def match_classes(test: Iterable[Any], theirs: Sequence[str], ours: Sequence[str
         rule: ``keep`` or ``mask``.
 
     Raises:
-        ValueError: another rule; a class twice; no image of a class that both know.
+        OptionError: another rule.
+        DataError: a class twice; no image of a class that both know.
     """
-    if rule not in CROSS_CLASSES:
-        raise ValueError(f"TEST.CROSS_CLASSES is {rule!r}; choose one of {', '.join(CROSS_CLASSES)}")
+    check_choice("TEST.CROSS_CLASSES", rule, CROSS_CLASSES)
     known = {class_key(name): place for place, name in enumerate(ours)}
     if len(known) < len(ours):
-        raise ValueError(f"two of the run's classes are one expression: {', '.join(ours)}")
+        raise DataError(f"two of the run's classes are one expression: {', '.join(ours)}")
     shared = {class_key(name) for name in theirs}
     columns = [place for key, place in known.items() if rule == "keep" or key in shared]
     label = {place: number for number, place in enumerate(columns)}
@@ -55,6 +57,6 @@ def match_classes(test: Iterable[Any], theirs: Sequence[str], ours: Sequence[str
         else:
             items.append(Datum(item.impath, label[place], item.domain, ours[place]))
     if not items:
-        raise ValueError(f"no test image is of a class that the run knows: {', '.join(theirs)}; {', '.join(ours)}")
+        raise DataError(f"no test image is of a class that the run knows: {', '.join(theirs)}; {', '.join(ours)}")
     absent = [ours[place] for key, place in known.items() if key not in shared]
     return Matched(items, [ours[place] for place in columns], columns, dict(dropped), absent)

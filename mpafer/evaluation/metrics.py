@@ -9,18 +9,27 @@ import numpy as np
 import torch
 from sklearn.metrics import confusion_matrix, f1_score, recall_score
 
+from mpafer.common.errors import DataError
+
 ECE_BINS = 15
 
 
 def classification_metrics(labels: Any, scores: Any, classnames: Sequence[str]) -> dict[str, Any]:
     """All figures of a results file.
 
-    labels: [N] integers in 0..C-1; scores: [N, C] logits (softmax gives confidences); classnames: C names.
+    Args:
+        labels: [N] integers in 0..C-1.
+        scores: [N, C] logits; their softmax gives confidences.
+        classnames: C names.
 
-    accuracy: share of correct images (WAR). uar: mean recall, macro_f1: mean F1, both over the classes that
-    occur among the labels. ece: expected calibration error, 15 bins. per_class_recall: name -> recall, None
-    for an absent class. confusion: C rows (true) of C counts (predicted). Raises ValueError where shapes do
-    not fit, a label is out of range or a score is not finite.
+    Returns:
+        accuracy: share of correct images (WAR). uar, macro_f1: mean recall and mean F1 over the classes that occur
+        among the labels. ece: expected calibration error, 15 bins. per_class_recall: name -> recall, None for an absent
+        class. confusion: C rows (true) of C counts (predicted).
+
+    Raises:
+        DataError: no image, or a score that is not finite.
+        ValueError: shapes that do not fit, a label out of range, or a class name that repeats.
     """
     labels = torch.as_tensor(labels).cpu()
     scores = torch.as_tensor(scores).float().cpu()
@@ -43,7 +52,7 @@ def classification_metrics(labels: Any, scores: Any, classnames: Sequence[str]) 
 
 def _check(labels: torch.Tensor, scores: torch.Tensor, classnames: Sequence[str]) -> None:
     if not len(labels):
-        raise ValueError("no images to evaluate")
+        raise DataError("no images to evaluate")
     if scores.shape != (len(labels), len(classnames)):
         raise ValueError(f"scores have shape {tuple(scores.shape)}, expected ({len(labels)}, {len(classnames)})")
     if len(set(classnames)) < len(classnames):
@@ -52,7 +61,7 @@ def _check(labels: torch.Tensor, scores: torch.Tensor, classnames: Sequence[str]
         raise ValueError(f"labels span {labels.min()}..{labels.max()}, expected 0..{len(classnames) - 1}")
     bad = (~torch.isfinite(scores)).any(dim=1)
     if bad.any():
-        raise ValueError(f"the scores of {int(bad.sum())} images are infinite or NaN, first image {bad.int().argmax()}")
+        raise DataError(f"the scores of {int(bad.sum())} images are infinite or NaN, first image {bad.int().argmax()}")
 
 
 def _calibration_error(scores: torch.Tensor, labels: torch.Tensor) -> float:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from mpafer.common import distributed
+from mpafer.common.errors import DataError
 from mpafer.common.progress import progress
 
 
@@ -37,7 +38,7 @@ def collect_predictions(loader: Iterable[Any], infer: Callable[[Any], tuple[Tens
         parts.append((index, list(batch["impath"]), labels.cpu().numpy(), scores.float().cpu().numpy()))
     parts = distributed.gather_objects(parts)
     if not parts:
-        raise ValueError("no images to evaluate")
+        raise DataError("no images to evaluate")
     index, first = np.unique(np.concatenate([part[0] for part in parts]), return_index=True)
     impaths = [path for part in parts for path in part[1]]
     return Predictions(

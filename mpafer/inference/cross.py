@@ -14,6 +14,7 @@ from yacs.config import CfgNode
 
 from mpafer.common.config import merge, read_pairs
 from mpafer.common.defaults import add_keys
+from mpafer.common.errors import MissingFileError, OptionError
 from mpafer.common.versions import package_version
 from mpafer.datasets import find_dataset
 from mpafer.evaluation.classes import CROSS_CLASSES, Matched, match_classes
@@ -52,14 +53,16 @@ def evaluate(
         device: where the model goes.
 
     Raises:
-        FileNotFoundError: no finished run, or no data.
-        ValueError: another backbone, an option that is not free, or no class in common.
+        MissingFileError: no finished run, or no data.
+        OptionError: an option that is not free.
+        CheckpointError: another backbone.
+        DataError: no class in common.
     """
     finished = Path(run) / RESULTS
     if epoch is None and not finished.is_file():
-        raise FileNotFoundError(f"{finished} is not there: no finished run (--epoch takes a checkpoint of another)")
+        raise MissingFileError(f"{finished} is not there: no finished run (--epoch takes a checkpoint of another)")
     if Path(out).resolve() == Path(run).resolve():
-        raise ValueError(f"{out} is the run's own folder: its results would be lost")
+        raise OptionError(f"{out} is the run's own folder: its results would be lost")
     saved = read_run(run, epoch)
     cfg = target_cfg(saved, dataset, root, options)
     data = find_dataset(cfg.DATASET.NAME)(cfg)
@@ -112,7 +115,7 @@ def target_cfg(saved: SavedRun, dataset: str, root: str, options: Sequence[str])
     """The run's config with another data set's node; its test split whole, nothing cut or drawn."""
     for key in options[::2]:
         if not key.startswith(FREE):
-            raise ValueError(f"{key} is the run's own; here may be set: {', '.join(FREE)}")
+            raise OptionError(f"{key} is the run's own; here may be set: {', '.join(FREE)}")
     cfg = saved.cfg.clone()
     fresh = run_config(saved.method, dataset, pairs=())
     cfg.DATASET = fresh.DATASET

@@ -13,6 +13,7 @@ from torch import Tensor
 from yacs.config import CfgNode
 
 from mpafer.clip import load_clip
+from mpafer.common.errors import CheckpointError
 from mpafer.engine.checkpoint import find_checkpoint, load_checkpoint, run_identity
 from mpafer.engine.saving import folder
 from mpafer.inputs.reading import read_image
@@ -43,7 +44,7 @@ def read_run(run: str | Path, epoch: int | None = None) -> SavedRun:
     """A run's checkpoint, ``epoch``'s or the best one or else the last; of a method that learns nothing its results.
 
     Raises:
-        FileNotFoundError: no checkpoint there.
+        MissingFileError: no checkpoint there.
     """
     results = Path(run) / RESULTS
     if results.is_file() and not (record := read(results, "learnable_values", "config"))["learnable_values"]:
@@ -66,7 +67,7 @@ def build_run(saved: SavedRun, *, backbone: str = "", device: str | torch.device
     cfg, trainer = saved.cfg, METHODS[saved.method]
     clip = load_clip(backbone or cfg.MODEL.BACKBONE.NAME, device=device)
     if saved.backbone and clip.fingerprint != saved.backbone:
-        raise ValueError(
+        raise CheckpointError(
             f"{saved.checkpoint} is of another backbone: {saved.backbone} there, {clip.fingerprint} ({clip.name})"
         )
     options: dict[str, Any] = asdict(trainer.options_from(cfg)) | trainer.inference_overrides
@@ -90,8 +91,8 @@ def load_run(
         device: where the model goes.
 
     Raises:
-        FileNotFoundError: no checkpoint there.
-        ValueError: the backbone has other weights than the run's.
+        MissingFileError: no checkpoint there.
+        CheckpointError: the backbone has other weights than the run's.
     """
     return build_run(read_run(run, epoch), backbone=backbone, device=device)
 

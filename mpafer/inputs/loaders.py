@@ -16,6 +16,8 @@ from torchvision import transforms as T
 from yacs.config import CfgNode
 
 from mpafer.common import distributed
+from mpafer.common.errors import DataError, OptionError
+from mpafer.common.options import check_choice
 from mpafer.common.seeds import draw_run_seed
 from mpafer.inputs.datum import Datum
 from mpafer.inputs.fast import FastImages, FastLoader, announce
@@ -52,18 +54,18 @@ def build_loader(
         seed: default cfg.SEED, 0 where that is negative.
 
     Raises:
-        ValueError: another sampler, no images, or a batch that the ranks cannot share evenly.
+        OptionError: another sampler, or a batch that the ranks cannot share evenly.
+        DataError: no images.
     """
-    if sampler not in SAMPLERS:
-        raise ValueError(f"no sampler {sampler!r} here: use one of {', '.join(SAMPLERS)}")
+    check_choice("SAMPLER", sampler, SAMPLERS)
     balanced = sampler == "BalancedSampler"
     if balanced and not training:
-        raise ValueError("BalancedSampler draws training images; an evaluation takes every image once")
+        raise OptionError("BalancedSampler draws training images; an evaluation takes every image once")
     if not items:
-        raise ValueError(f"no images to load for {'training' if training else 'evaluation'} ({cfg.DATASET.NAME})")
+        raise DataError(f"no images to load for {'training' if training else 'evaluation'} ({cfg.DATASET.NAME})")
     ranks = distributed.world_size()
     if training and min(batch_size, len(items)) % ranks:
-        raise ValueError(
+        raise OptionError(
             f"a batch of {min(batch_size, len(items))} images cannot be split evenly over {ranks} processes"
         )
     batches = BatchSampler(

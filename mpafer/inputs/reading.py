@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from PIL import Image
 
+from mpafer.common.errors import UserError
 
-class UnreadableImageError(OSError):
+
+class UnreadableImageError(UserError, OSError):
     """An image file that is missing, damaged or no image; the message names it."""
 
 

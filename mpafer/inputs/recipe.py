@@ -13,6 +13,7 @@ from PIL import Image
 from torch import Tensor
 from torchvision import transforms as T
 
+from mpafer.common.errors import OptionError
 from mpafer.inputs.reading import read_image
 from mpafer.inputs.resize import KERNELS, Box, resized_crop
 
@@ -88,7 +89,7 @@ class Recipe:
                 stored = step(stored) if step else stored
             if stored.shape != out.shape:
                 sizes = f"{tuple(out.shape[1:])} and {tuple(stored.shape[1:])}"
-                raise ValueError(f"a batch has images of {sizes} pixels; a transform has to bring them to one size")
+                raise OptionError(f"a batch has images of {sizes} pixels; a transform has to bring them to one size")
             for channel, levels in enumerate(stored):
                 self.put(out.unbind(), channel, levels)
         return self._draw_erasing(out.shape) if self.erasing and torch.rand(1) < self.erasing.p else None

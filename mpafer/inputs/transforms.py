@@ -11,7 +11,8 @@ from torchvision import transforms as T
 from torchvision.transforms import functional as F
 from yacs.config import CfgNode
 
-from mpafer.common.options import closest
+from mpafer.common.errors import OptionError
+from mpafer.common.options import check_choice, closest
 
 INTERPOLATION_MODES = {
     "bilinear": T.InterpolationMode.BILINEAR,
@@ -23,10 +24,8 @@ DASSL_ONLY = ("imagenet_policy", "cifar10_policy", "svhn_policy", "randaugment2"
 
 def interpolation_mode(node: CfgNode) -> T.InterpolationMode:
     """Of an INPUT node."""
-    name = node.INTERPOLATION
-    if name not in INTERPOLATION_MODES:
-        raise ValueError(f"INPUT.INTERPOLATION={name!r}: expected one of {', '.join(INTERPOLATION_MODES)}")
-    return INTERPOLATION_MODES[name]
+    check_choice("INPUT.INTERPOLATION", node.INTERPOLATION, INTERPOLATION_MODES)
+    return INTERPOLATION_MODES[node.INTERPOLATION]
 
 
 class RandomTranslation:
@@ -133,7 +132,7 @@ def training_steps(node: CfgNode, choices: Sequence[str] | None = None) -> list[
     """The steps that INPUT.TRANSFORMS (or ``choices``) names, in Dassl's order.
 
     Raises:
-        ValueError: a name it does not know; the closest one is named.
+        OptionError: a name it does not know; the closest one is named.
     """
     chosen, mode = node.TRANSFORMS if choices is None else choices, interpolation_mode(node)
     for name in chosen:
@@ -179,6 +178,6 @@ def _size(node: CfgNode) -> str:
 
 def _check(name: str) -> None:
     if name in DASSL_ONLY:
-        raise ValueError(f"transform {name!r} is Dassl's alone, here are {', '.join(CHOICES)}")
+        raise OptionError(f"transform {name!r} is Dassl's alone, here are {', '.join(CHOICES)}")
     if name not in CHOICES:
-        raise ValueError(f"INPUT.TRANSFORMS: no transform {name!r}: {closest(name, CHOICES)}")
+        raise OptionError(f"INPUT.TRANSFORMS: no transform {name!r}: {closest(name, CHOICES)}")

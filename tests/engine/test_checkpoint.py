@@ -11,6 +11,7 @@ import pytest
 import torch
 from support import toy as engine_toy
 
+from mpafer.common.errors import CheckpointError
 from mpafer.common.files import atomic_file
 from mpafer.engine.checkpoint import (
     find_checkpoint,
@@ -79,7 +80,7 @@ def test_reading_errors_name_the_file_and_the_trouble(tmp_path):
     with pytest.raises(RuntimeError, match="more than the tensors and plain values"):
         load_checkpoint(path)
     (tmp_path / "checkpoint").write_text("model-best.pth.tar\n")
-    with pytest.raises(ValueError, match=r"checkpoint names 'model-best.pth.tar'"):
+    with pytest.raises(CheckpointError, match=r"checkpoint names 'model-best.pth.tar'"):
         latest_epoch(tmp_path)
 
 

@@ -18,6 +18,7 @@ from support.runs import arguments, environment, make_trainer, make_world, promp
 
 import mpafer
 from mpafer.common import distributed
+from mpafer.common.errors import CheckpointError
 from mpafer.inputs.datum import Datum
 from mpafer.inputs.loaders import DataManager, build_data_loader
 from mpafer.inputs.samplers import BatchSampler, balanced_weights
@@ -187,7 +188,7 @@ def test_both_are_recorded_and_change_the_run(world: Path, tmp_path: Path, capsy
         assert (record["DATALOADER"]["TRAIN_X"]["SAMPLER"] == "BalancedSampler") == (name == "balanced")
     made = [scores(tmp_path / name) for name in settings]
     assert not np.array_equal(made[0], made[1]) and not np.array_equal(made[0], made[2])
-    with pytest.raises(ValueError, match=r"TRAIN\.CLASS_WEIGHTS 'none' there, 'balanced' here"):
+    with pytest.raises(CheckpointError, match=r"TRAIN\.CLASS_WEIGHTS 'none' there, 'balanced' here"):
         make_trainer(world, tmp_path / "plain", "CoOp", **{"OPTIM.MAX_EPOCH": 1}, **WEIGHTED).train()
 
 
