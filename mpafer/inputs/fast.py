@@ -21,6 +21,7 @@ from torchvision import transforms as T
 from mpafer.inputs.datum import Datum
 from mpafer.inputs.images import PlainImages
 from mpafer.inputs.recipe import Recipe
+from mpafer.inputs.samplers import Draw
 from mpafer.inputs.store import ImageStore, NoStoreError, open_store
 
 LARGE = 33 << 20  # bytes that Linux gives as fresh pages, which NumPy asks to be huge; what is not used costs nothing
@@ -36,7 +37,8 @@ class BatchMemory:
     def __reduce__(self) -> tuple[Any, ...]:
         return BatchMemory, ()
 
-    def take(self, shape: Sequence[int], dtype: Any) -> Tensor:
+    def allocate(self, shape: Sequence[int], dtype: Any) -> Tensor:
+        """A tensor of the shape and NumPy's dtype, with any values."""
         size = math.prod(shape) * np.dtype(dtype).itemsize
         free = (memory for memory, lent in self.held if lent() is None and len(memory) >= size)
         memory = next(free, None)
@@ -79,26 +81,26 @@ class FastImages(PlainImages):
             return
         paths = [item.impath for item in self.items]
         try:
-            self.store = open_store(paths, self.recipe.decode, self.recipe.stored, self.root, self.gigabytes)
+            self.store = open_store(paths, self.recipe.decode, self.recipe.fixed_in_words, self.root, self.gigabytes)
         except NoStoreError as reason:
-            announce(reason, training=self.training)
+            announce_plain_path(reason, training=self.training)
         self.opened = True
 
-    def __getitems__(self, indices: Sequence[int]) -> dict[str, Any]:
+    def __getitems__(self, draws: Sequence[Draw]) -> dict[str, Any]:
         if self.store is None:
-            return default_collate([self[index] for index in indices])
-        images = self.memory.take((len(indices), 3, *self.recipe.size(self.store[0])), self.dtype)
-        numbers, erased = [], []
+            return default_collate([self[draw] for draw in draws])
+        images = self.memory.allocate((len(draws), 3, *self.recipe.size(self.store[0])), self.dtype)
+        erased = []
         with torch.random.fork_rng(devices=[]), torch.inference_mode():
-            for index, out in zip(indices, images, strict=True):
-                numbers.append(self.start_draw(index))
-                erased.append(self.recipe.draw(self.store[numbers[-1]], out))
-        items = [self.items[number] for number in numbers]
+            for draw, out in zip(draws, images, strict=True):
+                self.seed_augmentation(draw)
+                erased.append(self.recipe.augment_into(out, self.store[draw.image]))
+        items = [self.items[draw.image] for draw in draws]
         return {
             "img": images,
             "label": torch.tensor([item.label for item in items]),
             "impath": [item.impath for item in items],
-            "index": torch.tensor(numbers),
+            "index": torch.tensor([draw.image for draw in draws]),
             ERASED: erased,
         }
 
@@ -124,7 +126,7 @@ class FastLoader(DataLoader[dict[str, Any]]):
         if batch["img"].dtype == torch.uint8:
             batch["img"], levels = torch.empty_like(batch["img"], dtype=torch.float32), batch["img"]
             for channel in range(3):
-                self.dataset.recipe.put(batch["img"].unbind(1), channel, levels[:, channel])
+                self.dataset.recipe.write_channel(batch["img"].unbind(1), channel, levels[:, channel])
         for image, box in zip(batch["img"], erased, strict=True):
             if box is not None:
                 top, left, height, width = box
@@ -136,6 +138,6 @@ def _as_it_is(batch: Any) -> Any:
     return batch
 
 
-def announce(reason: Exception, *, training: bool) -> None:
+def announce_plain_path(reason: Exception, *, training: bool) -> None:
     """Say why a loader takes the plain path."""
     print(f"* DATALOADER.FAST: {'training' if training else 'evaluation'} takes the plain path: {reason}")

@@ -12,11 +12,11 @@ from torchvision import transforms as T
 from mpafer.common.seeds import derive_seed
 from mpafer.inputs.datum import Datum
 from mpafer.inputs.reading import read_image
-from mpafer.inputs.samplers import AUGMENTATION
+from mpafer.inputs.samplers import AUGMENTATION, Draw
 
 
 class PlainImages(Dataset[dict[str, Any]]):
-    """Images as dictionaries of img, label, impath and index, Dassl's keys.
+    """Images, asked for by `Draw`, as dictionaries of img, label, impath and index, Dassl's keys.
 
     Args:
         items: the images' records.
@@ -26,28 +26,25 @@ class PlainImages(Dataset[dict[str, Any]]):
 
     def __init__(self, items: Sequence[Datum], transform: T.Compose, seed: int = 0) -> None:
         self.items, self.transform = items, transform
-        # epoch and seed, in shared memory: workers that live on see what set_epoch() says in the main process
-        self.clock = torch.tensor([0, seed]).share_memory_()
+        # in shared memory: workers that live on see what set_epoch() says in the main process
+        self.epoch_and_seed = torch.tensor([0, seed]).share_memory_()
 
     def set_epoch(self, epoch: int, seed: int) -> None:
-        self.clock[0], self.clock[1] = epoch, seed
+        self.epoch_and_seed[0], self.epoch_and_seed[1] = epoch, seed
 
     def __len__(self) -> int:
         return len(self.items)
 
-    def __getitem__(self, index: int) -> dict[str, Any]:
+    def __getitem__(self, draw: Draw) -> dict[str, Any]:
+        item = self.items[draw.image]
         with torch.random.fork_rng(devices=[]):
-            index = self.start_draw(index)
-            item = self.items[index]
+            self.seed_augmentation(draw)
             image = self.transform(read_image(item.impath))
-        return {"img": image, "label": item.label, "impath": item.impath, "index": index}
+        return {"img": image, "label": item.label, "impath": item.impath, "index": draw.image}
 
-    def start_draw(self, index: int) -> int:
-        """Seed the default generator for the image and its repetition, as `BatchSampler` counts them; returns the
-        image's number."""
-        repetition, index = divmod(index, len(self))
-        epoch, seed = self.clock.tolist()
-        keys = (index, repetition) if repetition else (index,)
+    def seed_augmentation(self, draw: Draw) -> None:
+        """Seed the default generator by run, epoch, image and repetition."""
+        epoch, seed = self.epoch_and_seed.tolist()
+        keys = tuple(draw) if draw.repetition else (draw.image,)
         # the default generator alone: torch.manual_seed would reseed the GPUs too
         torch.default_generator.manual_seed(derive_seed(AUGMENTATION, seed, epoch, *keys))
-        return index

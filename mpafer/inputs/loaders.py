@@ -20,7 +20,7 @@ from mpafer.common.errors import DataError, OptionError
 from mpafer.common.options import check_choice
 from mpafer.common.seeds import draw_run_seed
 from mpafer.inputs.datum import Datum
-from mpafer.inputs.fast import FastImages, FastLoader, announce
+from mpafer.inputs.fast import FastImages, FastLoader, announce_plain_path
 from mpafer.inputs.images import PlainImages
 from mpafer.inputs.recipe import NotCoveredError
 from mpafer.inputs.samplers import SAMPLERS, BatchSampler, image_weights
@@ -89,7 +89,7 @@ def build_loader(
             images = FastImages(items, transform, start, cfg.DATASET.ROOT, cfg.DATALOADER.FAST_GB, training=training)
             return FastLoader(images, distributed.device(cfg.USE_CUDA), **options)
         except NotCoveredError as reason:
-            announce(reason, training=training)
+            announce_plain_path(reason, training=training)
     return DataLoader(PlainImages(items, transform, start), **options)
 
 
@@ -110,8 +110,8 @@ class DataManager:
     def __init__(self, cfg: CfgNode, dataset: Any) -> None:
         self.dataset = dataset
         self.seed = cfg.SEED if cfg.SEED >= 0 else draw_run_seed()
-        augmenting = compose(training_steps(cfg.INPUT), say="train")
-        self.plain_transform = compose(plain_steps(cfg.INPUT), say="test")
+        augmenting = compose(training_steps(cfg.INPUT), print_as="train")
+        self.plain_transform = compose(plain_steps(cfg.INPUT), print_as="test")
         nodes = cfg.DATALOADER
 
         def evaluated(items: Sequence[Datum]) -> Loader:

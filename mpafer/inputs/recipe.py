@@ -32,19 +32,19 @@ class Recipe:
     def __init__(self, transform: Any) -> None:
         if type(transform) is not T.Compose:
             raise NotCoveredError(f"the transform is {type(transform).__name__}")
-        self.rest = list(transform.transforms)
+        self.remaining = list(transform.transforms)
         fixed = []
-        while step := self._take(T.Resize) or self._take(T.CenterCrop):
+        while step := self._next_step(T.Resize) or self._next_step(T.CenterCrop):
             fixed.append(step)
         self.fixed = T.Compose(fixed)
-        self.resized_crop = self._take(T.RandomResizedCrop)
-        self.crop = self._take(T.RandomCrop)
-        self.flip = self._take(T.RandomHorizontalFlip)
-        to_tensor = self._take(T.ToTensor)
-        normalize = self._take(T.Normalize)
-        self.erasing = self._take(T.RandomErasing)
-        if self.rest or not to_tensor or (self.crop and self.resized_crop):
-            raise NotCoveredError(f"{self.rest[0] if self.rest else 'no ToTensor'} is not covered")
+        self.resized_crop = self._next_step(T.RandomResizedCrop)
+        self.crop = self._next_step(T.RandomCrop)
+        self.flip = self._next_step(T.RandomHorizontalFlip)
+        to_tensor = self._next_step(T.ToTensor)
+        normalize = self._next_step(T.Normalize)
+        self.erasing = self._next_step(T.RandomErasing)
+        if self.remaining or not to_tensor or (self.crop and self.resized_crop):
+            raise NotCoveredError(f"{self.remaining[0] if self.remaining else 'no ToTensor'} is not covered")
         if self.resized_crop and self.resized_crop.interpolation not in KERNELS:
             raise NotCoveredError(f"{self.resized_crop.interpolation} is not covered")
         if self.erasing and self.erasing.value != 0:
@@ -54,12 +54,12 @@ class Recipe:
         self.shift = [-mean / std for mean, std in zip(self.mean, self.std, strict=True)]
         self.scale = [1 / (255 * std.item()) for std in self.std]
 
-    def _take(self, kind: type) -> Any:
-        """The next step if it is of this kind."""
-        return self.rest.pop(0) if self.rest and type(self.rest[0]) is kind else None
+    def _next_step(self, kind: type) -> Any:
+        """The next of the remaining steps, no longer among them, if it is of this kind."""
+        return self.remaining.pop(0) if self.remaining and type(self.remaining[0]) is kind else None
 
     @property
-    def stored(self) -> str:
+    def fixed_in_words(self) -> str:
         """What the stored arrays depend on beside their files."""
         return f"{self.fixed!r}, {'columns' if self.resized_crop else 'rows'}"
 
@@ -73,17 +73,22 @@ class Recipe:
         crop = self.resized_crop or self.crop
         return tuple(crop.size) if crop else (first.shape[1], first.shape[2])
 
-    def draw(self, stored: Tensor, out: Tensor) -> Box | None:
-        """Augment an image into ``out`` [3, H, W], uint8 or float32 as in `put`, by the default generator.
+    def augment_into(self, out: Tensor, stored: Tensor) -> Box | None:
+        """Augment a stored image by the default generator.
+
+        Args:
+            out: [3, H, W], uint8 or float32: what is written, as in `write_channel`.
+            stored: an image as `decode` makes them.
 
         Returns:
-            The box that is to be erased from the values.
+            The box that is to be erased from ``out``.
         """
+        channels = out.unbind()
         if step := self.resized_crop:
             _, columns, rows = stored.shape
             box = crop_box(rows, columns, step.scale, step.ratio)
             mirrored = self.flip is not None and torch.rand(1).item() < self.flip.p
-            resized_crop(stored, box, step.size, step.interpolation, mirrored, partial(self.put, out.unbind()))
+            resized_crop(stored, box, step.size, step.interpolation, mirrored, partial(self.write_channel, channels))
         else:
             for step in (self.crop, self.flip):  # torchvision's own: on bytes they are exact
                 stored = step(stored) if step else stored
@@ -91,7 +96,7 @@ class Recipe:
                 sizes = f"{tuple(out.shape[1:])} and {tuple(stored.shape[1:])}"
                 raise OptionError(f"a batch has images of {sizes} pixels; a transform has to bring them to one size")
             for channel, levels in enumerate(stored):
-                self.put(out.unbind(), channel, levels)
+                self.write_channel(channels, channel, levels)
         return self._draw_erasing(out.shape) if self.erasing and torch.rand(1) < self.erasing.p else None
 
     def _draw_erasing(self, shape: Sequence[int]) -> Box | None:
@@ -99,15 +104,21 @@ class Recipe:
         *box, _ = T.RandomErasing.get_params(torch.empty(1).expand(*shape), scale, ratio, [0.0])
         return None if box[2] == shape[1] else tuple(box)  # all of it: no box was found
 
-    def put(self, channels: Sequence[Tensor], channel: int, levels: Tensor) -> None:
-        """Write levels, whole numbers from 0 to 255 of any type, as bytes or, into float32, as values."""
-        out = channels[channel]
-        if out.dtype == torch.uint8:
-            np.copyto(out.numpy(), levels.numpy(), casting="unsafe")  # vectorised, as torch's copy_ is not
+    def write_channel(self, out: Sequence[Tensor], channel: int, levels: Tensor) -> None:
+        """Write a channel of an image, or of a batch.
+
+        Args:
+            out: the three channels; those in uint8 get levels, those in float32 normalised values.
+            channel: which one of them.
+            levels: whole numbers from 0 to 255 of any type, in the channel's shape.
+        """
+        target = out[channel]
+        if target.dtype == torch.uint8:
+            np.copyto(target.numpy(), levels.numpy(), casting="unsafe")  # vectorised, as torch's copy_ is not
         elif self.resized_crop:  # one pass; differs from the two divisions by rounding alone
-            torch.add(self.shift[channel], levels, alpha=self.scale[channel], out=out)
+            torch.add(self.shift[channel], levels, alpha=self.scale[channel], out=target)
         else:
-            torch.div(levels.float().div_(255).sub_(self.mean[channel]), self.std[channel], out=out)
+            torch.div(levels.float().div_(255).sub_(self.mean[channel]), self.std[channel], out=target)
 
 
 def crop_box(rows: int, columns: int, scale: Sequence[float], ratio: Sequence[float]) -> Box:

@@ -20,7 +20,7 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as F
 
 Box = tuple[int, int, int, int]  # top, left, height, width
-Put = Callable[[int, Tensor], None]
+WriteChannel = Callable[[int, Tensor], None]  # number of the channel, its levels
 
 
 def _bilinear(x: np.ndarray) -> np.ndarray:
@@ -76,7 +76,7 @@ def taps(size: int, target: int, mode: InterpolationMode, mirrored: bool = False
 
 
 def resized_crop(
-    planes: Tensor, box: Box, size: Sequence[int], mode: InterpolationMode, mirrored: bool, put: Put
+    planes: Tensor, box: Box, size: Sequence[int], mode: InterpolationMode, mirrored: bool, write_channel: WriteChannel
 ) -> None:
     """Cut a box out, resize it and, ``mirrored``, flip it left to right.
 
@@ -86,15 +86,15 @@ def resized_crop(
         size: height and width of the result.
         mode: a key of KERNELS.
         mirrored: whether to flip.
-        put: takes the number of each of the three channels and the channel, [height, width] of whole numbers from 0
-            to 255 in float32; one by one, so that each is still in the processor's cache.
+        write_channel: called with each of the three channels in turn, [height, width] of whole numbers from 0 to 255
+            in float32; one by one, so that each is still in the processor's cache.
     """
     top, left, height, width = box
     cut = planes[:, left : left + width, top : top + height]
     if height > size[0]:  # which pass then comes first depends on Pillow's version: Pillow itself
         picture = F.resize(Image.fromarray(cut.permute(2, 1, 0).contiguous().numpy()), list(size), mode)
         for channel, levels in enumerate(F.pil_to_tensor(F.hflip(picture) if mirrored else picture).float()):
-            put(channel, levels)
+            write_channel(channel, levels)
         return
     across, down = taps(width, size[1], mode, mirrored), taps(height, size[0], mode)
     # the half that rounds to nearest is added before a sum whose weights are 1 together: there are fewer values there
@@ -103,4 +103,4 @@ def resized_crop(
         levels = across.apply(levels).clamp_(0, 255).floor_()
         levels = torch.from_numpy(np.ascontiguousarray(levels.add_(0.5).numpy().T))
         levels = down.apply(levels).clamp_(0, 255).floor_()
-        put(channel, levels)
+        write_channel(channel, levels)

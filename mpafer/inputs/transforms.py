@@ -160,10 +160,10 @@ def plain_steps(node: CfgNode) -> list[Step]:
     ]
 
 
-def compose(steps: Sequence[Step], *, say: str = "") -> T.Compose:
-    """The steps as one transform, PIL image -> [3, H, W]; ``say`` train or test: print Dassl's lines of them."""
-    if say:
-        print(f"Building transform_{say}", *(f"+ {line}" for line, _ in steps), sep="\n")
+def compose(steps: Sequence[Step], *, print_as: str = "") -> T.Compose:
+    """The steps as one transform, PIL image -> [3, H, W]; ``print_as`` train or test: print Dassl's lines of them."""
+    if print_as:
+        print(f"Building transform_{print_as}", *(f"+ {line}" for line, _ in steps), sep="\n")
     return T.Compose([transform for _, transform in steps])
 
 

@@ -394,9 +394,9 @@ def test_images_of_two_sizes_in_a_batch_are_refused(cfg: Any, tmp_path: Path) ->
     stored = [torch.zeros(3, 30, 30, dtype=torch.uint8), torch.zeros(3, 20, 40, dtype=torch.uint8)]
     parts = recipe.Recipe(T.Compose([T.ToTensor()]))
     out = torch.empty(3, *parts.size(stored[0]))
-    parts.draw(stored[0], out)
+    parts.augment_into(out, stored[0])
     with pytest.raises(ValueError, match=r"images of \(30, 30\) and \(20, 40\) pixels"):
-        parts.draw(stored[1], out)
+        parts.augment_into(out, stored[1])
 
 
 def count_and_store(root: Path, paths: list[str]) -> None:
@@ -432,11 +432,11 @@ def test_of_two_processes_one_decodes(faces: list[Datum], tmp_path: Path) -> Non
 
 def test_memory_is_used_again_only_when_nothing_lies_in_it() -> None:
     memory = BatchMemory()
-    first = memory.take((2, 3), np.float32)
+    first = memory.allocate((2, 3), np.float32)
     place, part = first.data_ptr(), first[1:].numpy()
     del first
-    assert memory.take((2, 3), np.float32).data_ptr() != place  # `part` lies in it
+    assert memory.allocate((2, 3), np.float32).data_ptr() != place  # `part` lies in it
     del part
-    places = {memory.take((2, 3), np.float32).data_ptr() for _ in range(3)}
+    places = {memory.allocate((2, 3), np.float32).data_ptr() for _ in range(3)}
     assert place in places
-    assert memory.take((4,), np.uint8).dtype == torch.uint8
+    assert memory.allocate((4,), np.uint8).dtype == torch.uint8

@@ -15,7 +15,7 @@ from mpafer.common.defaults import get_cfg_default
 from mpafer.inputs import transforms
 from mpafer.inputs.datum import DatasetBase, Datum
 from mpafer.inputs.loaders import DataManager, build_data_loader, set_epoch
-from mpafer.inputs.samplers import BatchSampler
+from mpafer.inputs.samplers import BatchSampler, Draw
 from mpafer.inputs.transforms import build_transform
 
 
@@ -74,7 +74,7 @@ def test_dataset_checks_its_images():
 # --- order
 
 
-def batches(sampler: BatchSampler, epoch: int, seed: int = 5) -> list[list[int]]:
+def batches(sampler: BatchSampler, epoch: int, seed: int = 5) -> list[list[Draw]]:
     sampler.set_epoch(epoch, seed)
     return list(sampler)
 
@@ -91,7 +91,7 @@ def test_order_is_a_function_of_seed_and_epoch():
 
 def test_evaluation_keeps_the_last_batch_in_order():
     sampler = BatchSampler(20, 6, shuffle=False, drop_last=False, seed=5)
-    assert [i for batch in batches(sampler, 0) for i in batch] == list(range(20)) and len(sampler) == 4
+    assert [draw.image for batch in batches(sampler, 0) for draw in batch] == list(range(20)) and len(sampler) == 4
 
 
 @pytest.mark.parametrize("shuffle, drop_last", [(True, True), (False, False)])

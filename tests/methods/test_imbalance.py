@@ -21,7 +21,7 @@ from mpafer.common import distributed
 from mpafer.common.errors import CheckpointError
 from mpafer.inputs.datum import Datum
 from mpafer.inputs.loaders import DataManager, build_data_loader
-from mpafer.inputs.samplers import BatchSampler, balanced_weights
+from mpafer.inputs.samplers import BatchSampler, Draw, balanced_weights
 from mpafer.prompting import losses
 from mpafer.trainers import METHODS
 from mpafer.trainers.linear_probe import fit
@@ -37,7 +37,7 @@ def sampler(balanced: bool = True, drop_last: bool = False) -> BatchSampler:
     return BatchSampler(len(LABELS), 32, shuffle=True, drop_last=drop_last, seed=5, weights=weights)
 
 
-def epoch(drawing: BatchSampler, number: int, seed: int = 5) -> list[list[int]]:
+def epoch(drawing: BatchSampler, number: int, seed: int = 5) -> list[list[Draw]]:
     drawing.set_epoch(number, seed)
     return list(drawing)
 
@@ -48,14 +48,14 @@ def epoch(drawing: BatchSampler, number: int, seed: int = 5) -> list[list[int]]:
 def test_every_class_and_every_image_of_a_class_is_as_likely() -> None:
     drawing, drawn = sampler(), Counter[int]()
     for number in range(30):
-        whole = [image % 1000 for batch in epoch(drawing, number) for image in batch]
+        whole = [draw.image for batch in epoch(drawing, number) for draw in batch]
         assert len(whole) == 1000
         drawn.update(whole)
     shares = [sum(drawn[image] for image in range(1000) if LABELS[image] == label) / 30_000 for label in range(3)]
     assert all(abs(share - 1 / 3) < 4 * (2 / 9 / 30_000) ** 0.5 for share in shares), shares
     rare = np.array([drawn[image] for image in range(990, 1000)])  # 1000 times each, on average
     assert abs(rare - 1000).max() < 5 * 1000**0.5
-    plain = Counter(LABELS[image] for batch in epoch(sampler(balanced=False), 0) for image in batch)
+    plain = Counter(LABELS[draw.image] for batch in epoch(sampler(balanced=False), 0) for draw in batch)
     assert tuple(plain[label] for label in range(3)) == COUNTS  # control: the plain order has the data set's shares
 
 
