@@ -41,7 +41,7 @@ class AffectNet8(FERDataset):
     Options = AffectNetOptions
     options: AffectNetOptions
     folders = ("AffectNet", "affectnet", "Affectnet", "AffectNet8", "AffectNet7", "")
-    classes = CLASSES
+    classes: tuple[str, ...] = CLASSES
     tree = """\
 AffectNet/ (or affectnet/; or its contents right here)
   Manually_Annotated_file_lists/training.csv validation.csv (or both right here)
@@ -55,15 +55,15 @@ or, in class folders,
 
     def read(self, folder: Path) -> Splits | None:
         if (folder / "train_set" / "annotations").is_dir():
-            self.expect(499)  # one image of contempt fewer than in the CSV release
+            self.set_published(499)  # one image of contempt fewer than in the CSV release
             return {split: self.read_npy(folder / name) for split, name in NPY_SPLITS.items()}
         if lists := find_lists(folder):
-            self.expect(500)
+            self.set_published(500)
             return {split: self.read_csv(source, folder) for split, source in lists.items()}
-        self.expect(500)
-        return read_splits(folder, self.classes, AFFECTNET_IDS | NO_CLASS)
+        self.set_published(500)
+        return read_splits(folder, self.classes, self.problems, AFFECTNET_IDS | NO_CLASS)
 
-    def expect(self, contempt: int) -> None:
+    def set_published(self, contempt: int) -> None:
         test = (*7 * (500,), contempt)
         self.published = {
             "train": in_order(AFFECTNET_IDS, TRAIN, self.classes), "test": in_order(AFFECTNET_IDS, test, self.classes)
@@ -101,6 +101,7 @@ or, in class folders,
             [box for _, _, box, _ in boxed.values()],
             [f"{source}, line {line} (DATASET.FACE_BOX -1 takes whole pictures)" for *_, line in boxed.values()],
             folder,
+            self.problems,
             margin=self.options.face_box,
             names=[f"{Path(name).stem}_{line}" for name, *_, line in boxed.values()],  # several faces in one picture
         )

@@ -65,21 +65,21 @@ or ckextended.csv (emotion,pixels,Usage)
         if images := find_folder(folder, "cohn-kanade-images", "extended-cohn-kanade-images"):
             frames = read_sequences(folder, images, self.classes, options.neutral, options.frames)
             used = sum(in_order(CKPLUS_IDS, SEQUENCES, self.classes))
-            self.expect(options.frames, {**FIRST_FRAMES, "used": used}[options.neutral])
+            self.set_published(options.frames, {**FIRST_FRAMES, "used": used}[options.neutral])
             if options.face_box >= 0:
-                frames = cut_faces(frames, folder, options.face_box)
+                frames = cut_faces(frames, folder, options.face_box, self.problems)
         elif (mirror := next((p for p in (folder / "CK+48", folder) if (p / "surprise").is_dir()), None)) is not None:
             frames = read_mirror(mirror)
-            self.expect(3, 0)
-        elif (table := folder / "ckextended.csv").is_file():
-            rows = read_pixels(table, len(CKEXTENDED_IDS))
+            self.set_published(3, 0)
+        elif (pixels := folder / "ckextended.csv").is_file():
+            rows = read_pixels(pixels, len(CKEXTENDED_IDS))
             frames = [Frame(row.impath, CKEXTENDED_IDS[row.emotion], "") for row in rows]
-            self.expect(1, FIRST_FRAMES["all"])
+            self.set_published(1, FIRST_FRAMES["all"])
         else:
             return None
         return self.divide(frames, folder)
 
-    def expect(self, frames: int, neutral: int) -> None:
+    def set_published(self, frames: int, neutral: int) -> None:
         """Published images per class: `frames` of each labelled sequence, and so many neutral ones."""
         counts = [frames * count for count in SEQUENCES]
         counts[0] = neutral

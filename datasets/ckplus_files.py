@@ -12,7 +12,7 @@ from mpafer.common.errors import DataError, OptionError
 from mpafer.datasets.crops import crop_faces
 from mpafer.datasets.folders import class_folders, read_class_folders
 from mpafer.datasets.labels import CKPLUS_IDS
-from mpafer.datasets.reading import MissingDataError
+from mpafer.datasets.reading import MissingDataError, Problems
 from mpafer.prompting.expressions import CLASSES
 
 # Whose first frames are the neutral images: the sequences of our classes, all labelled ones, all, none.
@@ -91,7 +91,7 @@ def read_label(place: Path) -> tuple[str, str] | None:
         raise DataError(f"{place / files[-1]}: expected a number from 0 to 7, read {text!r}") from None
 
 
-def cut_faces(frames: Sequence[Frame], folder: Path, margin: float) -> list[Frame]:
+def cut_faces(frames: Sequence[Frame], folder: Path, margin: float, problems: Problems) -> list[Frame]:
     """The frames cut to the box of their 68 landmarks and a margin."""
     landmarks = find_folder(folder, "Landmarks")
     boxes, sources = [], []
@@ -110,7 +110,7 @@ def cut_faces(frames: Sequence[Frame], folder: Path, margin: float) -> list[Fram
             raise DataError(f"{source}: expected rows of x and y") from None
         boxes.append(" ".join(map(str, box)))
         sources.append(str(source))
-    crops = crop_faces([frame.impath for frame in frames], boxes, sources, folder, margin=margin)
+    crops = crop_faces([frame.impath for frame in frames], boxes, sources, folder, problems, margin=margin)
     return [frame._replace(impath=crop) for frame, crop in zip(frames, crops, strict=True)]
 
 

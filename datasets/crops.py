@@ -7,13 +7,13 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from PIL import Image
 from tqdm import tqdm
 
-from mpafer.common.errors import DataError
+from mpafer.common.errors import DataError, UserError
 from mpafer.common.files import keep_folder
-from mpafer.datasets.reading import problem
+from mpafer.datasets.reading import Problems
 from mpafer.datasets.remembered import save_image
+from mpafer.inputs.reading import read_image
 
 MARGIN = 0.1  # of the box's side, added on each side, as public cross-data-set benchmarks do for RAF-DB
 QUALITY = 95  # of the JPEG files written
@@ -24,6 +24,7 @@ def crop_faces(
     boxes: Sequence[str],
     sources: Sequence[str],
     beside: Path,
+    problems: Problems,
     *,
     margin: float = MARGIN,
     names: Sequence[str] = (),
@@ -39,14 +40,17 @@ def crop_faces(
         boxes: `x_min y_min x_max y_max` in pixels, one for each photograph.
         sources: where each box was read, for the message.
         beside: the data set's folder.
+        problems: told of what cannot be cut.
         margin: share of the box's side that is added on each side.
         names: the crops' names without ending, each once; default: the photographs'.
 
     Returns:
-        The paths of the crops, in the order given (under `collect_problems`, the photograph's where cutting failed).
+        The paths of the crops, in the order given; the photograph's where cutting failed and that is only noted.
 
     Raises:
-        DataError: a box that is not four numbers, or encloses nothing of its photograph; the file is named.
+        DataError: by ``problems``: a box that is not four numbers, or encloses nothing of its photograph; the file is
+            named.
+        UnreadableImageError: by ``problems``: a photograph that cannot be read.
     """
     names = names or [Path(path).stem for path in photographs]
     identity = repr((margin, QUALITY, [os.path.basename(path) for path in photographs], list(names), list(boxes)))
@@ -58,10 +62,10 @@ def crop_faces(
     jobs = [i for i, target in enumerate(targets) if target.name not in there]
     for i in tqdm(jobs, desc=f"faces -> {folder}", disable=not jobs):
         try:
-            with Image.open(photographs[i]) as image:
-                face = image.convert("RGB").crop(face_box(boxes[i], image.size, sources[i], margin))
-        except (OSError, ValueError) as error:
-            problem(error)
+            photograph = read_image(photographs[i])
+            face = photograph.crop(face_box(boxes[i], photograph.size, sources[i], margin))
+        except UserError as error:
+            problems.report(error)
             faces[i] = photographs[i]
             continue
         save_image(face, targets[i], "JPEG", quality=QUALITY, subsampling=0)

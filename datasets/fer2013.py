@@ -16,13 +16,13 @@ from mpafer.datasets.pixels import Row, read_pixels
 from mpafer.datasets.reading import Item, Splits
 from mpafer.prompting.expressions import CLASSES
 
-TABLES = ("fer2013.csv", "icml_face_data.csv", "fer2013/fer2013.csv")
+PIXEL_FILES = ("fer2013.csv", "icml_face_data.csv", "fer2013/fer2013.csv")
 FOLDERS = ("fer2013", "FER2013", "fer-2013", "FER-2013", "ferplus", "FERPlus", "")
 
 
-def read_table(folder: Path) -> tuple[Path, list[Row]] | None:
+def find_pixels(folder: Path) -> tuple[Path, list[Row]] | None:
     """The CSV of pixels in a folder, and its rows."""
-    source = next((folder / name for name in TABLES if (folder / name).is_file()), None)
+    source = next((folder / name for name in PIXEL_FILES if (folder / name).is_file()), None)
     return (source, read_pixels(source, len(FER2013_IDS))) if source else None
 
 
@@ -44,14 +44,14 @@ or, in class folders,
     access = "https://www.kaggle.com/c/challenges-in-representation-learning-facial-expression-recognition-challenge"
 
     def read(self, folder: Path) -> Splits | None:
-        if table := read_table(folder):
+        if found := find_pixels(folder):
             splits: Splits = {"train": [], "val": [], "test": []}
-            for row in table[1]:
+            for row in found[1]:
                 splits[row.split].append(Item(row.impath, self.classes.index(FER2013_IDS[row.emotion])))
             return splits
         if "plus" in folder.name.lower():
             return None  # class folders there are FERPlus's labels
-        splits = read_splits(folder, self.classes) or {}
+        splits = read_splits(folder, self.classes, self.problems) or {}
         if splits and "val" not in splits:  # the mirror's test images are both parts, told apart by their names
             public = [os.path.basename(item.impath).startswith("PublicTest") for item in splits["test"]]
             splits["val"] = [item for item, is_public in zip(splits["test"], public, strict=True) if is_public]

@@ -12,7 +12,7 @@ from yacs.config import CfgNode
 from mpafer.common.errors import OptionError
 from mpafer.common.options import Options
 from mpafer.datasets.draws import choose_classes, draw_shots, stratified_cut
-from mpafer.datasets.reading import Item, MissingDataError, Splits, log
+from mpafer.datasets.reading import Item, MissingDataError, Problems, Splits, log
 from mpafer.inputs.datum import Datum
 from mpafer.prompting.expressions import CLASSES
 
@@ -35,6 +35,10 @@ class FERDataset:
     needs one: best_val or SPLIT val. Without a "train" in what was read it is a test set, and has records that cannot
     be opened where training images are asked for.
 
+    Args:
+        cfg: DATASET, SEED and TEST are read.
+        problems: told of what is wrong with the files; default: it is raised.
+
     Raises:
         MissingDataError: nothing readable under DATASET.ROOT, or images missing.
     """
@@ -51,7 +55,8 @@ class FERDataset:
     dataset_dir = ""  # where it was found
     train_u = None  # a runner on Dassl asks for unlabelled images
 
-    def __init__(self, cfg: CfgNode):
+    def __init__(self, cfg: CfgNode, problems: Problems | None = None) -> None:
+        self.problems = problems or Problems()
         known = self.Options().node()
         try:
             self.options = self.Options.of({key: value for key, value in cfg.DATASET.items() if key in known})
@@ -80,7 +85,7 @@ class FERDataset:
         if not test:
             raise MissingDataError(f"{self.name}: no test image")
         self.train_x, self.val, self.test = (
-            self.data(train, chosen), self.data(val, chosen) or None, self.data(test, chosen)
+            self.records(train, chosen), self.records(val, chosen) or None, self.records(test, chosen)
         )  # fmt: skip
         # what is declared, not what occurs: a test set may lack a class that the head knows
         self.num_classes, self.classnames, self.lab2cname = len(chosen), chosen, dict(enumerate(chosen))
@@ -94,8 +99,8 @@ class FERDataset:
 
         No method may train on the test images: who opens one of these is told so.
         """
-        said = f"{self.name} has no training images here, it is a test set{self.training_elsewhere}"
-        return [Item(said, label) for label in range(len(self.classes))]
+        message = f"{self.name} has no training images here, it is a test set{self.training_elsewhere}"
+        return [Item(message, label) for label in range(len(self.classes))]
 
     def read(self, folder: Path) -> Splits | None:
         """The images under an existing folder, or None where its layout is not this data set's."""
@@ -125,7 +130,7 @@ class FERDataset:
                 shown = "; ".join([f"{found.total()} images (published {total})", ", ".join(differing)])
                 log.warning("%s %s: %s", self.name, split, shown.removesuffix("; "))
 
-    def data(self, items: Iterable[Item], chosen: Sequence[str]) -> list[Datum]:
+    def records(self, items: Iterable[Item], chosen: Sequence[str]) -> list[Datum]:
         """Records of the images of the chosen classes, labelled in the order of `chosen`."""
         label = {name: i for i, name in enumerate(chosen)}
         named = ((item.impath, self.classes[item.label]) for item in items)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mpafer.common.options import Options, option
-from mpafer.datasets.fer2013 import FOLDERS, read_table
+from mpafer.datasets.fer2013 import FOLDERS, find_pixels
 from mpafer.datasets.fer_dataset import FERDataset, register_dataset
 from mpafer.datasets.folders import read_splits
 from mpafer.datasets.labels import FERPLUS_IDS, in_order
@@ -46,7 +46,7 @@ class FERPlus(FERDataset):
     Options = FERPlusOptions
     options: FERPlusOptions
     folders = ("ferplus", "FERPlus", "FERPLUS", "fer+", *FOLDERS)
-    classes = CLASSES
+    classes: tuple[str, ...] = CLASSES
     tree = """\
 ferplus/ (or FERPlus/, fer2013/; or its contents right here)
   fer2013.csv and fer2013new.csv
@@ -62,38 +62,38 @@ or, in class folders,
         name = self.options.label_rule
         source = folder / "fer2013new.csv"
         ballots = read_votes(source) if source.is_file() else []
-        if ballots and (found := read_table(folder)):
-            table, rows = found
-            check_pairs([row.split for row in rows], table, ballots, source)
-            self.expect(PUBLISHED[name])
+        if ballots and (found := find_pixels(folder)):
+            pixels, rows = found
+            check_pairs([row.split for row in rows], pixels, ballots, source)
+            self.set_published(PUBLISHED[name])
             return self.elect(ballots, [row.impath for row in rows], RULES[name])
-        for base in (folder, folder / "images", folder / "data"):
-            if (base / PARTS["train"]).is_dir():
-                return self.read_parts(base, source, ballots, RULES[name])
+        for place in (folder, folder / "images", folder / "data"):
+            if (place / PARTS["train"]).is_dir():
+                return self.read_parts(place, source, ballots, RULES[name])
         if ballots:
             raise MissingDataError(f"{source} is there, but not its images: put fer2013.csv beside it")
         if folder.name.lower().replace("-", "") == "fer2013":
             return None  # class folders there are FER2013's labels
-        return read_splits(folder, self.classes)
+        return read_splits(folder, self.classes, self.problems)
 
-    def expect(self, counts: dict[str, tuple[int, ...]]) -> None:
+    def set_published(self, counts: dict[str, tuple[int, ...]]) -> None:
         self.published = {split: in_order(FERPLUS_IDS, count, self.classes) for split, count in counts.items()}
 
-    def read_parts(self, base: Path, source: Path, ballots: list[Ballot], rule: Rule) -> Splits:
+    def read_parts(self, folder: Path, source: Path, ballots: list[Ballot], rule: Rule) -> Splits:
         """The three folders of images; of a name that occurs twice the later row's picture is the one on disk."""
         if self.options.label_rule == "majority":
-            self.expect(PUBLISHED_PARTS[source.name if ballots else "label.csv"])
+            self.set_published(PUBLISHED_PARTS[source.name if ballots else "label.csv"])
         splits: Splits = {}
         for split, part in PARTS.items():
-            labels = source if ballots else base / part / "label.csv"
+            labels = source if ballots else folder / part / "label.csv"
             if not labels.is_file():
-                raise MissingDataError(f"no votes for {base / part}: expected {source} or {labels}")
+                raise MissingDataError(f"no votes for {folder / part}: expected {source} or {labels}")
             chosen = [ballot for ballot in ballots or read_label_csv(labels, split) if ballot.split == split]
             by_name = {ballot.name: ballot for ballot in chosen if ballot.name}
-            paths = locate(base / part, ["{}"], list(by_name), labels) if by_name else []
+            paths = locate(folder / part, ["{}"], list(by_name), labels, self.problems) if by_name else []
             if paths is None:
                 raise MissingDataError(
-                    f"{labels} is there, but none of its images in {base / part}: make them with "
+                    f"{labels} is there, but none of its images in {folder / part}: make them with "
                     "generate_training_data.py of microsoft/FERPlus, or put fer2013.csv beside fer2013new.csv"
                 )
             splits[split] = self.elect(list(by_name.values()), paths, rule)[split]

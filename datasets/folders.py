@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mpafer.common.errors import DataError
-from mpafer.datasets.reading import IMAGES, Item, MissingDataError, Splits, problem
+from mpafer.datasets.reading import IMAGES, Item, MissingDataError, Problems, Splits
 from mpafer.prompting.expressions import canonical
 
 SPLITS = {"train": ("train", "training"), "val": ("val", "valid", "validation"), "test": ("test", "testing")}
@@ -63,11 +63,13 @@ def read_class_folders(folder: Path, named: Mapping[str, str], classes: Sequence
     ]
 
 
-def read_splits(folder: Path, classes: Sequence[str], ids: Mapping[int, str] | None = None) -> Splits | None:
+def read_splits(
+    folder: Path, classes: Sequence[str], problems: Problems, ids: Mapping[int, str] | None = None
+) -> Splits | None:
     """Class folders in train/, test/ and perhaps val/, every class in each; None where there is no such pair.
 
     Raises:
-        MissingDataError: a class without a folder; it is named.
+        MissingDataError: by ``problems``: a class without a folder; it is named.
     """
     found = split_folders(folder)
     if not {"train", "test"} <= found.keys():
@@ -81,5 +83,5 @@ def read_splits(folder: Path, classes: Sequence[str], ids: Mapping[int, str] | N
         for name in classes:
             if name not in named[split].values():
                 missing = place / (numbers[name] if numbered else name)
-                problem(MissingDataError(f"no folder {missing} for the images of {name}"))
+                problems.report(MissingDataError(f"no folder {missing} for the images of {name}"))
     return {split: read_class_folders(place, named[split], classes) for split, place in found.items()}

@@ -15,7 +15,7 @@ from mpafer.datasets.fer_dataset import FERDataset, register_dataset
 from mpafer.datasets.folders import read_splits
 from mpafer.datasets.labels import RAFDB_IDS
 from mpafer.datasets.rafdb_lists import find_rows
-from mpafer.datasets.reading import Item, MissingDataError, Splits, locate, problem
+from mpafer.datasets.reading import Item, MissingDataError, Problems, Splits, locate
 
 # The zip files bear their folder's name, so many people unpack them one level deeper. `aligned_224` is the
 # re-alignment of CEPrompt and APViT, boxes without a suffix are CD-FER's.
@@ -55,45 +55,46 @@ or, in class folders with the official ids 1 to 7,
     access = "free for non-commercial research, by e-mail to the authors: http://www.whdeng.cn/RAF/model1.html"
 
     def read(self, folder: Path) -> Splits | None:
-        for base in (folder, folder / "basic"):
-            if (splits := read_official(base, RAFDB_IDS)) is not None:
+        for place in (folder, folder / "basic"):
+            if (splits := read_official(place, RAFDB_IDS, self.problems)) is not None:
                 return splits
-        for base in (folder, folder / "DATASET"):
-            if (base / "train" / "1").is_dir():
-                return read_splits(base, self.classes, RAFDB_IDS)
+        for place in (folder, folder / "DATASET"):
+            if (place / "train" / "1").is_dir():
+                return read_splits(place, self.classes, self.problems, RAFDB_IDS)
         return None
 
 
-def read_official(base: Path, ids: Mapping[int, str]) -> Splits | None:
+def read_official(folder: Path, ids: Mapping[int, str], problems: Problems) -> Splits | None:
     """A list of names and labels, and aligned images of these names; else faces cut out of the originals.
 
     Args:
-        base: what holds EmoLabel/ and Image/; without a list in it there is nothing to read: None.
+        folder: what holds EmoLabel/ and Image/; without a list in it there is nothing to read: None.
         ids: the list's ids -> classes, in the order of the labels.
+        problems: told of what is missing or wrong.
     """
-    found = find_rows(base / "EmoLabel", ids)
+    found = find_rows(folder / "EmoLabel", ids, problems)
     if found is None:
         return None
     source, rows = found
     stems = list(rows)
-    paths = locate(base / "Image", ALIGNED, stems, source)
-    if paths is None and (originals := locate(base / "Image", ORIGINAL, stems, source)):
-        boxes = locate(base / "Annotation", BOXES, stems, source)
+    paths = locate(folder / "Image", ALIGNED, stems, source, problems)
+    if paths is None and (originals := locate(folder / "Image", ORIGINAL, stems, source, problems)):
+        boxes = locate(folder / "Annotation", BOXES, stems, source, problems)
         if boxes is None:
             raise MissingDataError(
                 f"RAF-DB: no aligned images, and no boxes to cut the originals with: expected "
-                f"{base}/Annotation/boundingbox/{stems[0]}_boundingbox.txt and so on"
+                f"{folder}/Annotation/boundingbox/{stems[0]}_boundingbox.txt and so on"
             )
         try:
             texts = [Path(box).read_text() for box in boxes]
-            paths = crop_faces(originals, texts, boxes, base / "Image")
+            paths = crop_faces(originals, texts, boxes, folder / "Image", problems)
         except (OSError, ValueError) as error:
-            problem(error)
+            problems.report(error)
             paths = originals
     if paths is None:
         raise MissingDataError(
             f"{source} is there, but none of its images: expected "
-            f"{base}/Image/aligned/{stems[0]}_aligned.jpg and so on "
+            f"{folder}/Image/aligned/{stems[0]}_aligned.jpg and so on "
             f"(or aligned/aligned/, aligned_224/, or original/ with Annotation/boundingbox/)"
         )
     splits: Splits = {"train": [], "test": []}

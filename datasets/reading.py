@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,26 +21,22 @@ class MissingDataError(MissingFileError):
     paths: Sequence[str] = ()  # the files that are missing, where that is known
 
 
-_noted: ContextVar[list[Exception] | None] = ContextVar("noted", default=None)
+class Problems:
+    """What is wrong with a data set's files: raised at once or, for the doctor, collected.
 
+    Args:
+        collecting: whether `report` notes errors in ``found`` instead of raising them.
+    """
 
-@contextmanager
-def collect_problems() -> Iterator[list[Exception]]:
-    """Within it, `problem` notes errors in this list instead of raising them: the doctor wants all of them."""
-    found: list[Exception] = []
-    token = _noted.set(found)
-    try:
-        yield found
-    finally:
-        _noted.reset(token)
+    def __init__(self, *, collecting: bool = False) -> None:
+        self.collecting = collecting
+        self.found: list[Exception] = []
 
-
-def problem(error: Exception) -> None:
-    """Raise it; or, under `collect_problems`, note it and let the caller go on without what it concerns."""
-    noted = _noted.get()
-    if noted is None:
-        raise error
-    noted.append(error)
+    def report(self, error: Exception) -> None:
+        """Raise the error; or note it, and let the caller go on without what it concerns."""
+        if not self.collecting:
+            raise error
+        self.found.append(error)
 
 
 class Item(NamedTuple):
@@ -55,7 +49,9 @@ class Item(NamedTuple):
 Splits = dict[str, list[Item]]  # "train" and "test", and "val" where the data set has one
 
 
-def locate(folder: Path, patterns: Sequence[str], stems: Sequence[str], source: Path) -> list[str] | None:
+def locate(
+    folder: Path, patterns: Sequence[str], stems: Sequence[str], source: Path, problems: Problems
+) -> list[str] | None:
     """The paths that the first fitting pattern gives to all stems; None if no pattern fits any.
 
     Args:
@@ -63,9 +59,10 @@ def locate(folder: Path, patterns: Sequence[str], stems: Sequence[str], source: 
         patterns: such as ``"aligned/{}_aligned.jpg"``, a stem going into the braces.
         stems: non-empty.
         source: the file that names the stems, for the message.
+        problems: told of missing files.
 
     Raises:
-        MissingDataError: a pattern fits some stems and not others; their number and the first are named.
+        MissingDataError: by ``problems``: a pattern fits some stems and not others; names their number and the first.
     """
     for pattern in patterns:
         place, name = os.path.split(f"{folder}/{pattern}")
@@ -80,7 +77,7 @@ def locate(folder: Path, patterns: Sequence[str], stems: Sequence[str], source: 
                 f"{len(missing)} of the {len(stems)} files for {source} are missing, the first:\n{first}"
             )
             error.paths = paths
-            problem(error)
+            problems.report(error)
         log.info("reading %s/%s", place, name)
         return [f"{place}/{name.format(stem)}" for stem in stems]
     return None

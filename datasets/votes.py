@@ -159,19 +159,19 @@ def _read(source: Path, parts: Callable[[list[str]], tuple[str, str, list[str]]]
     return ballots
 
 
-def check_pairs(splits: Sequence[str], table: Path, ballots: Sequence[Ballot], source: Path) -> None:
-    """FER2013's table and the votes belong together row by row: names skip numbers, repeat and are missing.
+def check_pairs(splits: Sequence[str], pixels: Path, ballots: Sequence[Ballot], source: Path) -> None:
+    """FER2013's rows of pixels and the votes belong together row by row: names skip numbers, repeat and are missing.
 
     Raises:
         DataError: another number of rows, or a row in another split.
     """
     if len(splits) != len(ballots):
         raise DataError(
-            f"{table} has {len(splits)} rows, {source} has {len(ballots)}: rows belong together, get both whole"
+            f"{pixels} has {len(splits)} rows, {source} has {len(ballots)}: rows belong together, get both whole"
         )
     for number, (split, ballot) in enumerate(zip(splits, ballots, strict=True), start=1):
         if split != ballot.split:
             raise DataError(
-                f"row {number} is of {split} in {table} and of {ballot.split} in {source}: they belong together row by "
-                "row, and one of them was sorted anew"
+                f"row {number} is of {split} in {pixels} and of {ballot.split} in {source}: they belong together row "
+                "by row, and one of them was sorted anew"
             )

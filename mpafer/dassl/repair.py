@@ -54,9 +54,9 @@ def repair_dassl() -> list[str]:
     return done
 
 
-def _repair_schedule(base: Any) -> None:
+def _repair_schedule(warmup: Any) -> None:
     own, follows = ("optimizer", "successor"), "successor_state"
-    start: Any = super(base, base).__init__
+    start: Any = super(warmup, warmup).__init__
     takes_verbose = "verbose" in inspect.signature(start).parameters
 
     def init(
@@ -74,19 +74,19 @@ def _repair_schedule(base: Any) -> None:
         self.successor.load_state_dict(theirs)
         vars(self).update({key: value for key, value in state.items() if key not in (*own, follows)})
 
-    base.__init__, base.state_dict, base.load_state_dict = init, state_dict, load_state_dict
+    warmup.__init__, warmup.state_dict, warmup.load_state_dict = init, state_dict, load_state_dict
 
 
 def _repaired_reading(load_checkpoint: Callable[[str], Any]) -> Callable[[str], Any]:
     def load(fpath: str) -> Any:
-        said = io.StringIO()
+        printed = io.StringIO()
         try:
-            with contextlib.redirect_stdout(said):
+            with contextlib.redirect_stdout(printed):
                 return load_checkpoint(fpath)
         except pickle.UnpicklingError:
             return torch.load(fpath, map_location=None if torch.cuda.is_available() else "cpu", weights_only=False)
         except Exception:
-            print(said.getvalue(), end="")
+            print(printed.getvalue(), end="")
             raise
 
     load.repaired_by_mpafer = True  # type: ignore[attr-defined]

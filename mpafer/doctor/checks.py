@@ -17,7 +17,7 @@ USUAL = 0.9  # share of the images that must have one size before another size i
 PICTURES = (*IMAGES, ".gif", ".jfif", ".webp")  # looked for beside the images in use
 
 Uses = Mapping[str, Sequence[tuple[str, int]]]  # path -> split and label, as often as a split holds it
-Found = Iterator[tuple[str, Case]]
+Cases = Iterator[tuple[str, Case]]
 
 
 def diagnose(
@@ -48,17 +48,17 @@ def class_name(subject: Subject, label: int) -> str:
     return subject.classes[label] if 0 <= label < len(subject.classes) else f"label {label}"
 
 
-def loading(subject: Subject, uses: Uses) -> Found:
-    """What the loader says."""
+def loading(subject: Subject, uses: Uses) -> Cases:
+    """What the loader reported and warned of."""
     for error in subject.problems:
         if isinstance(error, MissingDataError) and error.paths:
             yield from (("missing", Case([path])) for path in error.paths if path not in uses)  # else read in vain
         elif not _plain(error):
             yield "layout" if isinstance(error, OSError) else "lists", Case(detail=str(error))
-    yield from (("said", Case(detail=text)) for text in subject.warnings)
+    yield from (("warnings", Case(detail=text)) for text in subject.warnings)
 
 
-def stopping(subject: Subject, cases: Mapping[str, Sequence[Case]]) -> Found:
+def stopping(subject: Subject, cases: Mapping[str, Sequence[Case]]) -> Cases:
     """Where the loader stops for a reason that no other finding tells."""
     if subject.failure and not cases.get("empty") and not cases.get("labels"):
         yield "loader", Case(detail=subject.failure)
@@ -71,7 +71,7 @@ def _plain(error: Exception) -> bool:
     return isinstance(error, OSError) and not isinstance(error, MissingDataError)
 
 
-def reading(facts: Mapping[str, Facts]) -> Found:
+def reading(facts: Mapping[str, Facts]) -> Cases:
     for path, fact in facts.items():
         if fact.missing:
             yield "missing", Case([path])
@@ -79,7 +79,7 @@ def reading(facts: Mapping[str, Facts]) -> Found:
             yield "unreadable", Case([path], fact.error)
 
 
-def shape(facts: Mapping[str, Facts]) -> Found:
+def shape(facts: Mapping[str, Facts]) -> Cases:
     """Images that cannot be what they should show."""
     sizes = Counter(fact.size for fact in facts.values() if fact.pixels)
     usual = next((size for size, n in sizes.most_common(1) if n >= USUAL * sizes.total()), None)
@@ -98,7 +98,7 @@ def shape(facts: Mapping[str, Facts]) -> Found:
             yield "flat", Case([path])
 
 
-def labels(subject: Subject) -> Found:
+def labels(subject: Subject) -> Cases:
     """Labels, and how many images each class has."""
     for split, items in subject.splits.items():
         known = range(len(subject.classes))
@@ -115,7 +115,7 @@ def labels(subject: Subject) -> Found:
                 yield "counts", Case(detail=f"{split} {name}: {found[label]}, published {expected}")
 
 
-def copies(subject: Subject, facts: Mapping[str, Facts], uses: Uses) -> Found:
+def copies(subject: Subject, facts: Mapping[str, Facts], uses: Uses) -> Cases:
     """Pictures that occur twice: files with equal pixels, or one file in two places of the lists."""
     twice = [[fact] for path, fact in facts.items() if len(uses[path]) > 1 and not fact.missing]
     equal = same_pixels(facts.values())
@@ -134,7 +134,7 @@ def copies(subject: Subject, facts: Mapping[str, Facts], uses: Uses) -> Found:
             yield "repeated", case
 
 
-def lookalikes(subject: Subject, facts: Mapping[str, Facts], uses: Uses) -> Found:
+def lookalikes(subject: Subject, facts: Mapping[str, Facts], uses: Uses) -> Cases:
     """Probable copies, those across splits first."""
     pairs = [(pair, [*uses[pair.first], *uses[pair.second]]) for pair in near_duplicates(facts.values())]
     for pair, places in sorted(pairs, key=lambda found: len({split for split, _ in found[1]}), reverse=True):
@@ -146,7 +146,7 @@ def _where(subject: Subject, places: Iterable[tuple[str, int]]) -> str:
     return ", ".join(f"{split} {class_name(subject, label)}" for split, label in places)
 
 
-def unlisted(uses: Uses) -> Found:
+def unlisted(uses: Uses) -> Cases:
     for folder in sorted({os.path.dirname(path) for path in uses}):
         for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else ():
             if name.lower().endswith(PICTURES) and f"{folder}/{name}" not in uses:
@@ -155,16 +155,16 @@ def unlisted(uses: Uses) -> Found:
 
 def imbalance(subject: Subject) -> dict[str, dict[str, Any]]:
     """Split -> its largest and smallest class, with their numbers of images and the ratio of these."""
-    table: dict[str, dict[str, Any]] = {}
+    by_split: dict[str, dict[str, Any]] = {}
     for split, items in subject.splits.items():
         found = Counter(item.label for item in items)
         counts = {name: found[label] for label, name in enumerate(subject.classes) if found[label]}
         if counts:
             largest, smallest = max(counts, key=counts.__getitem__), min(counts, key=counts.__getitem__)
-            table[split] = {
+            by_split[split] = {
                 "largest": largest,
                 "smallest": smallest,
                 "images": [counts[largest], counts[smallest]],
                 "ratio": round(counts[largest] / counts[smallest], 2),
             }
-    return table
+    return by_split

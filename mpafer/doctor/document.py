@@ -50,7 +50,7 @@ def as_text(subject: Subject, facts: Mapping[str, Facts], findings: Sequence[Fin
     """Counts, notes, then OK or what is to be done."""
     lines = [f"{subject.name} in {subject.folder}: {len(facts)} image files"]
     if subject.splits:
-        lines += ["", _table(subject), ""]
+        lines += ["", _counts_table(subject), ""]
     for split, about in imbalance(subject).items():
         large, small = about["images"]
         unequal = f"{about['largest']} has {about['ratio']:.1f} times the images of {about['smallest']}"
@@ -91,18 +91,18 @@ def _sizes(facts: Mapping[str, Facts]) -> Counter[tuple[int, int]]:
 
 def _counts(subject: Subject) -> dict[str, dict[str, dict[str, int | None]]]:
     """Split -> class -> found and published number of images."""
-    table: dict[str, dict[str, dict[str, int | None]]] = {}
+    by_split: dict[str, dict[str, dict[str, int | None]]] = {}
     for split in dict.fromkeys([*subject.splits, *subject.published]):
         found = Counter(item.label for item in subject.splits.get(split, ()))
         published = subject.published.get(split)
-        table[split] = {
+        by_split[split] = {
             name: {"found": found[label], "published": published[label] if isinstance(published, Sequence) else None}
             for label, name in enumerate(subject.classes)
         }
-    return table
+    return by_split
 
 
-def _table(subject: Subject) -> str:
+def _counts_table(subject: Subject) -> str:
     counts = _counts(subject)
     columns = {"class": [*subject.classes, "all"]}
     for split, by_class in counts.items():

@@ -36,7 +36,7 @@ KINDS = {
     "small": Kind("warning", f"images under {SMALLEST} pixels", "take larger ones, or remove them"),
     "aspect": Kind("warning", f"images with sides beyond {ASPECT} : 1", "crop the faces, or remove them"),
     "flat": Kind("warning", "images of a single colour", "copy them again, or remove them"),
-    "said": Kind("warning", "warnings of the loader", "do as they say"),
+    "warnings": Kind("warning", "warnings of the loader", "do as they say"),
     "unlisted": Kind("note", "images that lie beside those in use and are not used", "nothing, if that is meant"),
 }
 

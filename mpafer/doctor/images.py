@@ -12,6 +12,7 @@ from joblib import Parallel, cpu_count, delayed
 from PIL import Image, UnidentifiedImageError
 
 from mpafer.common.progress import progress
+from mpafer.inputs.reading import decode_image
 
 THUMBNAIL = (18, 16)  # width, height; blocks of 2 x 2 make the 9 x 8 of a 64-bit difference hash
 CHUNK = 64  # images a worker takes at a time
@@ -61,8 +62,7 @@ def inspect(path: str) -> Facts:
     if not content:
         return Facts(path, error="an empty file")
     try:
-        with Image.open(BytesIO(content)) as image:
-            rgb = image.convert("RGB")
+        rgb = decode_image(BytesIO(content))
     except UnidentifiedImageError:
         return Facts(path, error="not an image")
     except Exception as error:  # Pillow raises many kinds on broken files
@@ -70,7 +70,7 @@ def inspect(path: str) -> Facts:
     return Facts(
         path,
         size=rgb.size,
-        flat=all(low == high for low, high in rgb.getextrema()),
+        flat=rgb.getcolors(maxcolors=1) is not None,
         content=_digest(content),
         pixels=_digest(repr(rgb.size).encode() + rgb.tobytes()),
         thumbnail=rgb.convert("L").resize(THUMBNAIL, Image.Resampling.BOX).tobytes(),

@@ -14,7 +14,7 @@ from yacs.config import CfgNode
 from mpafer.common.errors import OptionError, user_message
 from mpafer.common.options import closest
 from mpafer.datasets import DATASETS, find_dataset
-from mpafer.datasets.reading import Item, collect_problems
+from mpafer.datasets.reading import Item, Problems
 from mpafer.run_config import dataset_file, run_config, shipped_datasets
 
 
@@ -52,9 +52,10 @@ def load(cfg: CfgNode) -> Subject:
     kind = find_dataset(cfg.DATASET.NAME)
     dataset: Any = kind.__new__(kind)  # what __init__ finds before it stops is wanted too
     failure = ""
-    with collect_problems() as problems, _warnings() as said, contextlib.redirect_stdout(io.StringIO()):
+    problems = Problems(collecting=True)
+    with _collected_warnings() as warnings, contextlib.redirect_stdout(io.StringIO()):
         try:
-            dataset.__init__(cfg)
+            dataset.__init__(cfg, problems)
         except Exception as error:
             failure = user_message(error) or repr(error)
             if user_message(error) is None and not hasattr(dataset, "splits"):
@@ -65,27 +66,27 @@ def load(cfg: CfgNode) -> Subject:
         list(getattr(dataset, "classes", None) or getattr(dataset, "classnames", [])),
         getattr(dataset, "published", {}),
         getattr(dataset, "splits", {}),
-        problems,
-        said,
+        problems.found,
+        warnings,
         failure,
     )
 
 
 @contextlib.contextmanager
-def _warnings() -> Iterator[list[str]]:
+def _collected_warnings() -> Iterator[list[str]]:
     """Collects what our loggers warn of; differing counts are the doctor's own finding."""
-    said: list[str] = []
+    warnings: list[str] = []
 
     class Collector(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             if record.funcName != "compare_counts":
-                said.append(record.getMessage())
+                warnings.append(record.getMessage())
 
     logger, handler = logging.getLogger("mpafer"), Collector(logging.WARNING)
     propagate, logger.propagate = logger.propagate, False
     logger.addHandler(handler)
     try:
-        yield said
+        yield warnings
     finally:
         logger.removeHandler(handler)
         logger.propagate = propagate

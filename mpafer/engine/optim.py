@@ -60,6 +60,6 @@ def _staged_groups(model: Any, optim_cfg: Any) -> list[dict[str, Any]]:
     missing = sorted(set(new_layers) - set(children))
     if missing:
         raise OptionError(f"OPTIM.NEW_LAYERS names {missing}, but the model's children are {sorted(children)}")
-    base = [p for name, child in children.items() if name not in new_layers for p in child.parameters()]
+    others = [p for name, child in children.items() if name not in new_layers for p in child.parameters()]
     new = [p for name, child in children.items() if name in new_layers for p in child.parameters()]
-    return [{"params": base, "lr": optim_cfg.LR * optim_cfg.BASE_LR_MULT}, {"params": new}]
+    return [{"params": others, "lr": optim_cfg.LR * optim_cfg.BASE_LR_MULT}, {"params": new}]

@@ -24,7 +24,7 @@ from mpafer.inputs.fast import FastImages, FastLoader, announce_plain_path
 from mpafer.inputs.images import PlainImages
 from mpafer.inputs.recipe import NotCoveredError
 from mpafer.inputs.samplers import SAMPLERS, BatchSampler, image_weights
-from mpafer.inputs.transforms import compose, plain_steps, training_steps
+from mpafer.inputs.transforms import compose, plain_transform, training_steps
 
 Loader = DataLoader[dict[str, Any]]
 
@@ -111,7 +111,7 @@ class DataManager:
         self.dataset = dataset
         self.seed = cfg.SEED if cfg.SEED >= 0 else draw_run_seed()
         augmenting = compose(training_steps(cfg.INPUT), print_as="train")
-        self.plain_transform = compose(plain_steps(cfg.INPUT), print_as="test")
+        self.plain_transform = plain_transform(cfg.INPUT, print_as="test")
         nodes = cfg.DATALOADER
 
         def evaluated(items: Sequence[Datum]) -> Loader:

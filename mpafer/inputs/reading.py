@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import BinaryIO
+
 from PIL import Image
 
 from mpafer.common.errors import UserError
@@ -11,10 +13,19 @@ class UnreadableImageError(UserError, OSError):
     """An image file that is missing, damaged or no image; the message names it."""
 
 
+def decode_image(source: str | BinaryIO) -> Image.Image:
+    """The image of a path or an open file in RGB; of a broken one Pillow raises many kinds of errors."""
+    with Image.open(source) as image:
+        return image.convert("RGB")
+
+
 def read_image(path: str) -> Image.Image:
-    """The image in RGB; whatever is wrong with the file, the error names it."""
+    """The image in RGB.
+
+    Raises:
+        UnreadableImageError: whatever is wrong with the file.
+    """
     try:
-        with Image.open(path) as image:
-            return image.convert("RGB")
+        return decode_image(path)
     except Exception as error:
         raise UnreadableImageError(f"cannot read the image {path}: {error}") from error

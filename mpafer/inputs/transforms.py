@@ -167,9 +167,9 @@ def compose(steps: Sequence[Step], *, print_as: str = "") -> T.Compose:
     return T.Compose([transform for _, transform in steps])
 
 
-def plain_transform(node: CfgNode) -> T.Compose:
-    """The transform of an evaluation, from an INPUT node."""
-    return compose(plain_steps(node))
+def plain_transform(node: CfgNode, *, print_as: str = "") -> T.Compose:
+    """The transform of an evaluation, from an INPUT node; ``print_as`` as in `compose`."""
+    return compose(plain_steps(node), print_as=print_as)
 
 
 def _size(node: CfgNode) -> str:

@@ -428,5 +428,6 @@ def test_no_single_looks_at_files(tmp_path, monkeypatch):
     monkeypatch.setattr(files.os.path, "exists", None)
     monkeypatch.setattr(files.os, "stat", None)
     monkeypatch.setattr(files.os.path, "isdir", lambda folder: folder == str(tmp_path))
-    assert files.locate(tmp_path, ["no/{}.jpg", "{}.jpg"], ["a"] * 9, tmp_path) == [f"{tmp_path}/a.jpg"] * 9
+    found = files.locate(tmp_path, ["no/{}.jpg", "{}.jpg"], ["a"] * 9, tmp_path, files.Problems())
+    assert found == [f"{tmp_path}/a.jpg"] * 9
     assert listed == [str(tmp_path)]
