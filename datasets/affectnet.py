@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from mpafer.common.options import Options
-from mpafer.datasets.affectnet_files import Found, find_lists, read_csv, read_npy
+from mpafer.datasets.affectnet_files import Face, Found, find_lists, read_csv, read_npy
 from mpafer.datasets.crops import crop_faces
 from mpafer.datasets.fer_dataset import FERDataset, register_dataset
 from mpafer.datasets.folders import read_splits
@@ -74,9 +73,9 @@ or, in class folders,
         images, notes = folder / "images", folder / "annotations"
         if not (images.is_dir() and notes.is_dir()):
             raise MissingDataError(f"{self.name}: expected the folders {images} and {notes}")
-        found = Found(*remembered([images, notes], "AffectNet npy", lambda: read_npy(images, notes)))
-        rows = self.wanted(found, images)
-        return self.items(rows, [f"{images}/{row[0]}" for row in rows])
+        found = Found.of(*remembered([images, notes], "AffectNet npy", lambda: read_npy(images, notes)))
+        faces = self.choose(found, images)
+        return self.items(faces, [f"{images}/{face.file}" for face in faces])
 
     def read_csv(self, source: Path, folder: Path) -> list[Item]:
         """One list of the CSV release, cut to the faces if DATASET.FACE_BOX says so."""
@@ -84,40 +83,40 @@ or, in class folders,
         if pictures is None:
             raise MissingDataError(f"{source} is there, but not its images: expected {folder / PICTURES[0]}/1/*.jpg")
         sources = [source, pictures, *sorted(place for place in pictures.iterdir() if place.is_dir())]
-        found = Found(*remembered(sources, "AffectNet csv", lambda: read_csv(source, pictures)))
-        rows = self.wanted(found, pictures)
-        paths = [f"{pictures}/{row[0]}" for row in rows]
+        found = Found.of(*remembered(sources, "AffectNet csv", lambda: read_csv(source, pictures)))
+        faces = self.choose(found, pictures)
+        paths = [f"{pictures}/{face.file}" for face in faces]
         if self.options.face_box >= 0:
-            paths = self.cut(rows, paths, source, folder)
-        return self.items(rows, paths)
+            paths = self.cut(faces, paths, source, folder)
+        return self.items(faces, paths)
 
-    def cut(self, rows: list[Any], paths: list[str], source: Path, folder: Path) -> list[str]:
-        """The faces of the pictures; of a row without a usable box the whole picture."""
-        boxed = {i: row for i, row in enumerate(rows) if row[2]}
-        if without := len(rows) - len(boxed):
+    def cut(self, faces: list[Face], paths: list[str], source: Path, folder: Path) -> list[str]:
+        """The faces cut out of the pictures; where one has no usable box, the whole picture."""
+        boxed = {i: face for i, face in enumerate(faces) if face.box}
+        if without := len(faces) - len(boxed):
             log.warning("%s: %s faces have no usable box, their whole picture is taken", self.name, f"{without:,}")
         crops = crop_faces(
             [paths[i] for i in boxed],
-            [box for _, _, box, _ in boxed.values()],
-            [f"{source}, line {line} (DATASET.FACE_BOX -1 takes whole pictures)" for *_, line in boxed.values()],
+            [face.box for face in boxed.values()],
+            [f"{source}, line {face.line} (DATASET.FACE_BOX -1 takes whole pictures)" for face in boxed.values()],
             folder,
             self.problems,
             margin=self.options.face_box,
-            names=[f"{Path(name).stem}_{line}" for name, *_, line in boxed.values()],  # several faces in one picture
+            names=[f"{Path(face.file).stem}_{face.line}" for face in boxed.values()],  # several faces in one picture
         )
         cut = dict(zip(boxed, crops, strict=True))
         return [cut.get(i, path) for i, path in enumerate(paths)]
 
-    def wanted(self, found: Found, place: Path) -> list[Any]:
-        """The rows of our classes, with warnings about what was passed over."""
+    def choose(self, found: Found, place: Path) -> list[Face]:
+        """The faces of our classes, with warnings about what was passed over."""
         for what, count, example in found.faults:
             log.warning("%s: %s %s, for example %s", self.name, f"{count:,}", what, example)
-        if not found.rows:
+        if not found.faces:
             raise MissingDataError(f"{self.name}: none of the images listed was found under {place}")
-        return [row for row in found.rows if AFFECTNET_IDS[row[1]] in self.classes]
+        return [face for face in found.faces if AFFECTNET_IDS[face.emotion] in self.classes]
 
-    def items(self, rows: list[Any], paths: list[str]) -> list[Item]:
-        labels = (self.classes.index(AFFECTNET_IDS[row[1]]) for row in rows)
+    def items(self, faces: list[Face], paths: list[str]) -> list[Item]:
+        labels = (self.classes.index(AFFECTNET_IDS[face.emotion]) for face in faces)
         return [Item(path, label) for path, label in zip(paths, labels, strict=True)]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import math
 import os
+from collections import Counter
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,22 +24,48 @@ COLUMNS = ("subDirectory_filePath", "face_x", "face_y", "face_width", "face_heig
 LAST_ID = 10  # 8 none, 9 uncertain, 10 no face
 
 
-class Found(NamedTuple):
-    """rows: [file under the folder of images, id 0 to 7, box `left top right bottom` or "", line of the list];
-    faults: [what, how many, the first of them]."""
+class Face(NamedTuple):
+    """One image: its file under the folder of images, its id, and where it was listed."""
 
-    rows: list[list[Any]]
-    faults: list[list[Any]]
+    file: str
+    emotion: int  # 0 to 7
+    box: str = ""  # `left top right bottom`, "" = unknown
+    line: int = 0  # of the list, 0 = it has none
+
+
+class Fault(NamedTuple):
+    """What was passed over, how often, and the first of them."""
+
+    what: str
+    times: int
+    example: str
+
+
+class Found(NamedTuple):
+    """What a release holds; plain lists once it was remembered."""
+
+    faces: list[Face]
+    faults: list[Fault]
+
+    @classmethod
+    def of(cls, faces: list[list[Any]], faults: list[list[Any]]) -> Found:
+        """From what was remembered."""
+        return cls([Face(*face) for face in faces], [Fault(*fault) for fault in faults])
 
 
 class Faults:
     """Counts what is passed over, and keeps an example."""
 
     def __init__(self) -> None:
-        self.found: dict[str, list[Any]] = {}
+        self.examples: dict[str, str] = {}
+        self.counts = Counter[str]()
 
     def add(self, what: str, example: str) -> None:
-        self.found.setdefault(what, [what, 0, example])[1] += 1
+        self.examples.setdefault(what, example)
+        self.counts[what] += 1
+
+    def found(self) -> list[Fault]:
+        return [Fault(what, self.counts[what], example) for what, example in self.examples.items()]
 
 
 def find_lists(folder: Path) -> dict[str, Path] | None:
@@ -51,13 +78,13 @@ def find_lists(folder: Path) -> dict[str, Path] | None:
 
 
 def read_csv(source: Path, pictures: Path) -> Found:
-    """Rows of ids 0 to 7 whose image is there; endings and names are compared without regard to case.
+    """Faces of ids 0 to 7 whose image is there; endings and names are compared without regard to case.
 
     Raises:
         DataError: a row that is cut short, or an id that is none; its line is named.
     """
     there: dict[str, dict[str, str]] = {}  # sub-folder -> name in lower case -> real name
-    rows, faults = [], Faults()
+    faces, faults = [], Faults()
     with open(source, newline="", encoding="utf-8-sig") as file:
         reader = csv.reader(file)
         for row in progress(reader, f"reading {source.name}"):
@@ -75,10 +102,10 @@ def read_csv(source: Path, pictures: Path) -> Found:
                 there[place] = {entry.lower(): entry for entry in listed}
             if name.lower() in there[place]:
                 real = f"{place}/{there[place][name.lower()]}"
-                rows.append([real, emotion, _box(row[1:5]), reader.line_num])
+                faces.append(Face(real, emotion, _box(row[1:5]), reader.line_num))
             else:
                 faults.add(f"images of {source.name} are missing", row[0])
-    return Found(rows, list(faults.found.values()))
+    return Found(faces, faults.found())
 
 
 def read_npy(images: Path, notes: Path) -> Found:
@@ -90,7 +117,7 @@ def read_npy(images: Path, notes: Path) -> Found:
     there = {Path(name).stem: name for name in os.listdir(images) if name.lower().endswith(IMAGES)}
     ending = "_exp.npy"
     stems = [name.removesuffix(ending) for name in os.listdir(notes) if name.endswith(ending)]
-    rows, faults = [], Faults()
+    faces, faults = [], Faults()
     for stem in progress(sorted(stems, key=lambda stem: (len(stem), stem)), f"reading {notes}"):
         if stem not in there:
             faults.add(f"annotations in {notes} have no image", stem + ending)
@@ -102,10 +129,10 @@ def read_npy(images: Path, notes: Path) -> Found:
             raise DataError(f"{path} does not hold one expression: {error}") from None
         emotion = _emotion(value, str(path))
         if emotion in AFFECTNET_IDS:
-            rows.append([there[stem], emotion, "", 0])
+            faces.append(Face(there[stem], emotion))
     for stem in sorted(there.keys() - set(stems)):
         faults.add(f"images in {images} have no annotation", there[stem])
-    return Found(rows, list(faults.found.values()))
+    return Found(faces, faults.found())
 
 
 def _emotion(text: str, where: str) -> int:

@@ -25,6 +25,8 @@ from mpafer.engine.optim import build_optimizer
 from mpafer.engine.prototypes import cached_prototypes, draw_per_class
 from mpafer.engine.schedule import build_lr_scheduler
 from mpafer.engine.trainer import Trainer
+from mpafer.inputs.datum import Datum, SplitDataset
+from mpafer.inputs.transforms import Transform
 from mpafer.prompting.descriptions import load_descriptions
 from mpafer.prompting.losses import balanced_class_weights
 from mpafer.prompting.precision import grad_scaler, needs_scaler
@@ -75,7 +77,7 @@ class PromptTrainer(Trainer):
         """Whether the classes weigh the same in the loss, however many images they have."""
         return bool(cfg.TRAIN.CLASS_WEIGHTS == "balanced")
 
-    def load_dataset(self, cfg: CfgNode) -> Any:
+    def load_dataset(self, cfg: CfgNode) -> SplitDataset:
         return find_dataset(cfg.DATASET.NAME)(cfg)
 
     def teachers(self) -> dict[str, Any]:
@@ -119,7 +121,7 @@ class PromptTrainer(Trainer):
             prototypes = cached_prototypes(self.model.clip, *images, num_classes=self.dm.num_classes)
         return distributed.from_main(prototypes.cpu()).to(self.device)
 
-    def plain_training_images(self, shots: int = -1) -> tuple[list[Any], Any, int, int]:
+    def plain_training_images(self, shots: int = -1) -> tuple[list[Datum], Transform, int, int]:
         """``shots`` training images of each class or all, the transform without augmentation, batch size, workers."""
         items = draw_per_class(self.dm.dataset.train_x, shots, self.seed)
         loading = self.cfg.DATALOADER

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from typing import Any
+from typing import TypeVar
 
 from tqdm import tqdm
 
+T = TypeVar("T")
 
-def progress(batches: Iterable[Any], description: str = "") -> tqdm:
+
+def progress(batches: Iterable[T], description: str = "") -> tqdm[T]:
     """A progress bar on the terminal; nothing where stderr is a file, in the log, or on other ranks."""
     from mpafer.common import distributed  # with torch, which is slow to import
 

@@ -62,9 +62,9 @@ def load(cfg: CfgNode) -> Subject:
                 raise  # a fault of ours, not of the data
     return Subject(
         cfg.DATASET.NAME,
-        str(getattr(dataset, "dataset_dir", "") or cfg.DATASET.ROOT),
-        list(getattr(dataset, "classes", None) or getattr(dataset, "classnames", [])),
-        getattr(dataset, "published", {}),
+        str(dataset.dataset_dir or cfg.DATASET.ROOT),
+        list(dataset.classes),
+        dataset.published,
         getattr(dataset, "splits", {}),
         problems.found,
         warnings,

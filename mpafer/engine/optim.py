@@ -7,12 +7,13 @@ from typing import Any
 
 import torch
 from torch import nn
+from yacs.config import CfgNode
 
 from mpafer.common.errors import OptionError
 
 
 def build_optimizer(
-    model: nn.Module | Iterable[Any], optim_cfg: Any, param_groups: Iterable[Any] | None = None
+    model: nn.Module | Iterable[Any], optim_cfg: CfgNode, param_groups: Iterable[Any] | None = None
 ) -> torch.optim.Optimizer:
     """The optimiser ``optim_cfg.NAME``: sgd, adam, amsgrad, adamw, radam or rmsprop.
 
@@ -51,7 +52,7 @@ def build_optimizer(
     raise OptionError(f"OPTIM.NAME={optim_cfg.NAME!r}: expected sgd, adam, amsgrad, adamw, radam or rmsprop")
 
 
-def _staged_groups(model: Any, optim_cfg: Any) -> list[dict[str, Any]]:
+def _staged_groups(model: Any, optim_cfg: CfgNode) -> list[dict[str, Any]]:
     """Two groups: the children named in NEW_LAYERS at LR, all others at LR x BASE_LR_MULT."""
     if not isinstance(model, nn.Module):
         raise TypeError("OPTIM.STAGED_LR needs a module, whose children OPTIM.NEW_LAYERS can name")

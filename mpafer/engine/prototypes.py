@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import torch
-from PIL import Image
 from safetensors.torch import load_file, save
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
@@ -16,16 +14,17 @@ from torch.utils.data import DataLoader, Dataset
 from mpafer.clip import Clip
 from mpafer.common.files import atomic_file, cache_folder, fingerprint
 from mpafer.common.progress import progress
+from mpafer.inputs.datum import Datum
 from mpafer.inputs.reading import read_image
+from mpafer.inputs.transforms import Transform
 from mpafer.prompting.teachers import class_prototypes
 
 VERSION = 2  # of how features are computed: since 2 they leave the towers in float32
 logger = logging.getLogger(__name__)
-Transform = Callable[[Image.Image], Tensor]
 
 
 class _Images(Dataset[tuple[Tensor, int]]):
-    def __init__(self, items: Sequence[Any], transform: Transform) -> None:
+    def __init__(self, items: Sequence[Datum], transform: Transform) -> None:
         self.items, self.transform = items, transform
 
     def __len__(self) -> int:
@@ -36,13 +35,15 @@ class _Images(Dataset[tuple[Tensor, int]]):
         return self.transform(read_image(item.impath)), item.label
 
 
-def _loader(items: Sequence[Any], transform: Transform, batch_size: int, workers: int) -> DataLoader[Any]:
+def _loader(
+    items: Sequence[Datum], transform: Transform, batch_size: int, workers: int
+) -> DataLoader[tuple[Tensor, int]]:
     return DataLoader(_Images(items, transform), batch_size, num_workers=workers, generator=torch.Generator())
 
 
 @torch.no_grad()
 def frozen_features(
-    clip: Clip, items: Sequence[Any], transform: Transform, batch_size: int, workers: int = 0
+    clip: Clip, items: Sequence[Datum], transform: Transform, batch_size: int, workers: int = 0
 ) -> tuple[Tensor, Tensor]:
     """Un-prompted global features [N, D] of images, float32, and their labels [N]; both on the CPU."""
     features, labels = [], []
@@ -53,7 +54,7 @@ def frozen_features(
 
 
 def cached_prototypes(
-    clip: Clip, items: Sequence[Any], transform: Transform, batch_size: int, workers: int = 0, *, num_classes: int
+    clip: Clip, items: Sequence[Datum], transform: Transform, batch_size: int, workers: int = 0, *, num_classes: int
 ) -> Tensor:
     """Mean un-prompted global feature of each class's images, [C, D], not normalised.
 
@@ -83,17 +84,17 @@ def cached_prototypes(
     return prototypes
 
 
-def _key(clip: Clip, items: Sequence[Any], transform: Transform) -> str:
+def _key(clip: Clip, items: Sequence[Datum], transform: Transform) -> str:
     labels = [item.label for item in items]
     return fingerprint([VERSION, clip.fingerprint, str(clip.dtype), repr(transform), labels], [i.impath for i in items])
 
 
-def draw_per_class(items: Sequence[Any], shots: int, seed: int) -> list[Any]:
+def draw_per_class(items: Sequence[Datum], shots: int, seed: int) -> list[Datum]:
     """``shots`` images of each class, fewer where a class has fewer, by seed; all of them with ``shots`` < 1."""
     if shots < 1:
         return list(items)
     shuffled = random.Random(seed).sample(list(items), len(items))
-    kept: dict[int, list[Any]] = {}
+    kept: dict[int, list[Datum]] = {}
     for item in shuffled:
         kept.setdefault(item.label, []).append(item)
     return [item for label in sorted(kept) for item in kept[label][:shots]]

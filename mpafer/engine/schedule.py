@@ -14,6 +14,7 @@ from typing import Any
 from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
+from yacs.config import CfgNode
 
 from mpafer.common.errors import CheckpointError, OptionError
 from mpafer.common.options import check_choice
@@ -47,7 +48,7 @@ class EpochScheduler(LRScheduler):
         self._last_lr = self.get_lr()
 
 
-def build_lr_scheduler(optimizer: Optimizer, optim_cfg: Any) -> EpochScheduler:
+def build_lr_scheduler(optimizer: Optimizer, optim_cfg: CfgNode) -> EpochScheduler:
     """The schedule of an ``OPTIM`` node: single_step, multi_step or cosine, after an optional warm-up.
 
     During ``WARMUP_EPOCH`` epochs the rate is WARMUP_CONS_LR (constant) or grows from WARMUP_MIN_LR (linear).
@@ -72,7 +73,7 @@ def build_lr_scheduler(optimizer: Optimizer, optim_cfg: Any) -> EpochScheduler:
     return EpochScheduler(optimizer, rate)
 
 
-def _build_decay(optim_cfg: Any, start: int) -> Decay:
+def _build_decay(optim_cfg: CfgNode, start: int) -> Decay:
     """Epoch of the decay, counted from ``start`` -> factor on the base rate."""
     name, steps, gamma, last = (
         optim_cfg.LR_SCHEDULER,

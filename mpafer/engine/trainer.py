@@ -25,6 +25,7 @@ from mpafer.engine.schedule import EpochScheduler
 from mpafer.evaluation.metrics import classification_metrics
 from mpafer.evaluation.predictions import Predictions, collect_predictions
 from mpafer.evaluation.report import print_report, save_confusion
+from mpafer.inputs.datum import SplitDataset
 from mpafer.inputs.loaders import DataManager, set_epoch
 from mpafer.prompting.precision import grad_scaler
 
@@ -74,8 +75,8 @@ class Trainer:
     def check_cfg(self, cfg: CfgNode) -> None:
         """A method's place to reject settings it cannot work with."""
 
-    def load_dataset(self, cfg: CfgNode) -> Any:
-        """The data set that cfg.DATASET names, with the splits train_x, val and test."""
+    def load_dataset(self, cfg: CfgNode) -> SplitDataset:
+        """The data set that cfg.DATASET names."""
         raise NotImplementedError
 
     def build_model(self) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from mpafer.common.errors import DataError
 from mpafer.common.options import check_choice
@@ -29,7 +28,7 @@ class Matched:
     absent: list[str]  # classes of the run that the data set lacks
 
 
-def match_classes(test: Iterable[Any], theirs: Sequence[str], ours: Sequence[str], rule: str) -> Matched:
+def match_classes(test: Iterable[Datum], theirs: Sequence[str], ours: Sequence[str], rule: str) -> Matched:
     """Images of classes the run does not know are dropped; of the classes only the run knows ``rule`` decides.
 
     Args:

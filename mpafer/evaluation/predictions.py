@@ -14,6 +14,8 @@ from mpafer.common import distributed
 from mpafer.common.errors import DataError
 from mpafer.common.progress import progress
 
+Batch = dict[str, Any]  # img, label, impath, index
+
 
 @dataclass(frozen=True)
 class Predictions:
@@ -25,7 +27,7 @@ class Predictions:
 
 
 @torch.no_grad()
-def collect_predictions(loader: Iterable[Any], infer: Callable[[Any], tuple[Tensor, Tensor]]) -> Predictions:
+def collect_predictions(loader: Iterable[Batch], infer: Callable[[Batch], tuple[Tensor, Tensor]]) -> Predictions:
     """Run ``infer`` (batch -> scores [B, C], labels [B]) over a loader whose batches carry ``index`` and
     ``impath``.
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from PIL import Image
 from torch import Tensor
 from yacs.config import CfgNode
 
@@ -17,13 +16,11 @@ from mpafer.common.errors import CheckpointError
 from mpafer.engine.checkpoint import find_checkpoint, load_checkpoint, run_identity
 from mpafer.engine.saving import folder
 from mpafer.inputs.reading import read_image
-from mpafer.inputs.transforms import plain_transform
+from mpafer.inputs.transforms import Transform, plain_transform
 from mpafer.prompting.descriptions import load_descriptions
 from mpafer.prompting.model import FrozenClip
 from mpafer.report import read
 from mpafer.results.schema import RESULTS
-
-Transform = Callable[[Image.Image], Tensor]
 
 
 @dataclass(frozen=True)
@@ -59,7 +56,9 @@ def read_run(run: str | Path, epoch: int | None = None) -> SavedRun:
     )  # fmt: skip
 
 
-def build_run(saved: SavedRun, *, backbone: str = "", device: str | torch.device = "cpu") -> tuple[FrozenClip, Any]:
+def build_run(
+    saved: SavedRun, *, backbone: str = "", device: str | torch.device = "cpu"
+) -> tuple[FrozenClip, Transform]:
     """A run's model, in eval mode, and the transform its images go through; arguments and errors as `load_run`."""
     import mpafer
     from mpafer.trainers import METHODS
@@ -81,7 +80,7 @@ def build_run(saved: SavedRun, *, backbone: str = "", device: str | torch.device
 
 def load_run(
     run: str | Path, *, epoch: int | None = None, backbone: str = "", device: str | torch.device = "cpu"
-) -> tuple[FrozenClip, Any]:
+) -> tuple[FrozenClip, Transform]:
     """The trained model of a run, in eval mode, and the transform its images go through.
 
     Args:

@@ -19,7 +19,7 @@ from mpafer.common import distributed
 from mpafer.common.errors import DataError, OptionError
 from mpafer.common.options import check_choice
 from mpafer.common.seeds import draw_run_seed
-from mpafer.inputs.datum import Datum
+from mpafer.inputs.datum import Datum, SplitDataset
 from mpafer.inputs.fast import FastImages, FastLoader, announce_plain_path
 from mpafer.inputs.images import PlainImages
 from mpafer.inputs.recipe import NotCoveredError
@@ -104,10 +104,10 @@ class DataManager:
 
     Args:
         cfg: INPUT and what `build_loader` reads.
-        dataset: has train_x, val, test, num_classes and lab2cname: one of ours, or of Dassl's.
+        dataset: one of ours, or of Dassl's.
     """
 
-    def __init__(self, cfg: CfgNode, dataset: Any) -> None:
+    def __init__(self, cfg: CfgNode, dataset: SplitDataset) -> None:
         self.dataset = dataset
         self.seed = cfg.SEED if cfg.SEED >= 0 else draw_run_seed()
         augmenting = compose(training_steps(cfg.INPUT), print_as="train")

@@ -29,7 +29,7 @@ class Recipe:
         NotCoveredError: it has a step beyond these; the message names the step.
     """
 
-    def __init__(self, transform: Any) -> None:
+    def __init__(self, transform: T.Compose) -> None:
         if type(transform) is not T.Compose:
             raise NotCoveredError(f"the transform is {type(transform).__name__}")
         self.remaining = list(transform.transforms)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
+from PIL import Image
 from torch import Tensor
 from torchvision import transforms as T
 from torchvision.transforms import functional as F
@@ -35,7 +36,7 @@ class RandomTranslation:
         self.size = list(size)
         self.crop = T.RandomCrop(self.size)
 
-    def __call__(self, image: Any) -> Any:
+    def __call__(self, image: Image.Image) -> Image.Image:
         if torch.rand(()) < 0.5:
             return F.resize(image, self.size)
         return self.crop(F.resize(image, [round(side * 1.125) for side in self.size]))
@@ -73,6 +74,7 @@ class InstanceNorm(torch.nn.Module):
         return (image - values.mean(1)[:, None, None]) / (values.std(1)[:, None, None] + 1e-8)
 
 
+Transform = Callable[[Image.Image], Tensor]  # -> [3, H, W]
 Step = tuple[str, Any]  # Dassl's log line, and the transform
 # INPUT node, interpolation -> step. The dicts' order is the order of application.
 _Make = Callable[[CfgNode, T.InterpolationMode], Step]
