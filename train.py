@@ -107,8 +107,8 @@ def run_seed(cfg: CfgNode) -> int:
     return distributed.from_main(seed)
 
 
-def front_door() -> None:
-    """Import the package once, so that a missing one is one line."""
+def check_installation() -> None:
+    """Import the package once: where it is missing, the user reads one line."""
     try:
         import mpafer  # noqa: F401
     except ModuleNotFoundError as error:
@@ -122,7 +122,7 @@ def front_door() -> None:
 
 if __name__ == "__main__":
     arguments = parse_args()
-    front_door()
+    check_installation()
     from mpafer.common.errors import clear_errors
 
     with clear_errors():

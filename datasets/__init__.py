@@ -16,7 +16,11 @@ for _module in iter_modules(__path__):
 
 
 def find_dataset(name: str) -> type[FERDataset]:
-    """Raises OptionError where there is none of this name; the closest one is named."""
+    """A data set's class by its name.
+
+    Raises:
+        OptionError: there is none of this name; the closest one is named.
+    """
     if name not in DATASETS:
         raise OptionError(f"no data set {name!r}: {closest(name, DATASETS)}")
     return DATASETS[name]

@@ -49,12 +49,12 @@ def run_config(
         layers.append((COMMAND_LINE, {"DATASET.NAME": dataset}))
     layers.append((COMMAND_LINE, dict(flags or {}) | ({"TRAINER.NAME": method} if method else {})))
     layers.append((COMMAND_LINE, read_pairs(pairs)))
-    whole = {key: value for _, values in layers for key, value in values.items()}
-    trainer = find_method(str(whole["TRAINER.NAME"])) if whole.get("TRAINER.NAME") else None
-    kind = find_dataset(str(whole["DATASET.NAME"])) if whole.get("DATASET.NAME") else None
+    merged = {key: value for _, values in layers for key, value in values.items()}
+    method_class = find_method(str(merged["TRAINER.NAME"])) if merged.get("TRAINER.NAME") else None
+    dataset_class = find_dataset(str(merged["DATASET.NAME"])) if merged.get("DATASET.NAME") else None
     config = default_config()
-    add_options(config, [trainer] if trainer else [], [kind] if kind else [])
-    owners = _others(trainer, kind)
+    add_options(config, [method_class] if method_class else [], [dataset_class] if dataset_class else [])
+    owners = _foreign_options(method_class, dataset_class)
     for source, values in layers:
         merge(config, source, values, owners)
     return config
@@ -70,7 +70,11 @@ def add_options(config: CfgNode, methods: Iterable[type[PromptTrainer]], dataset
 
 
 def find_method(name: str) -> type[PromptTrainer]:
-    """Raises OptionError where there is none of this name; the closest one is named."""
+    """A method by its name.
+
+    Raises:
+        OptionError: there is none of this name; the closest one is named.
+    """
     if name not in METHODS:
         raise OptionError(f"no method {name!r}: {closest(name, METHODS)}")
     return METHODS[name]
@@ -91,8 +95,8 @@ def dataset_file(name: str) -> str:
     return ""
 
 
-def _others(method: type[PromptTrainer] | None, dataset: type[FERDataset] | None) -> dict[str, str]:
-    """Options that are not this run's -> whose they are."""
+def _foreign_options(method: type[PromptTrainer] | None, dataset: type[FERDataset] | None) -> dict[str, str]:
+    """Options of other methods and data sets -> whose they are, in words."""
     owners: dict[str, str] = {}
     for name, other in METHODS.items():
         if method is None or other.node != method.node:

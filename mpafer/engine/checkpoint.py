@@ -33,10 +33,17 @@ def checkpoint_path(directory: str | Path, epoch: int | None = None) -> Path:
 def save_checkpoint(
     state: dict[str, Any], directory: str | Path, *, epoch: int, is_best: bool = False, model_name: str = ""
 ) -> Path:
-    """Write ``state`` as the latest checkpoint of ``directory``; returns its path.
+    """Write ``state`` as the latest checkpoint of ``directory``.
 
-    ``epoch`` counts finished epochs. ``is_best`` writes model-best.pth.tar as well. A file called by
-    ``model_name`` is written beside the series and is never taken as the latest.
+    Args:
+        state: tensors and plain values.
+        directory: made if it is not there.
+        epoch: number of finished epochs.
+        is_best: write model-best.pth.tar as well.
+        model_name: name of the file, which then is not in the series and never the latest.
+
+    Returns:
+        The path of the checkpoint.
     """
     directory = Path(directory)
     path = directory / model_name if model_name else checkpoint_path(directory, epoch)
@@ -51,7 +58,11 @@ def save_checkpoint(
 
 
 def latest_epoch(directory: str | Path) -> int | None:
-    """Finished epochs of the latest checkpoint in ``directory``, None where there is none."""
+    """Finished epochs of the latest checkpoint in ``directory``, None where there is none.
+
+    Raises:
+        CheckpointError: the text file names no epoch's checkpoint.
+    """
     pointer = Path(directory) / _POINTER
     if not pointer.is_file():
         return None

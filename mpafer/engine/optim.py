@@ -10,16 +10,27 @@ from torch import nn
 from yacs.config import CfgNode
 
 from mpafer.common.errors import OptionError
+from mpafer.common.options import check_choice
+
+OPTIMIZERS = ("sgd", "adam", "amsgrad", "adamw", "radam", "rmsprop")
 
 
 def build_optimizer(
     model: nn.Module | Iterable[Any], optim_cfg: CfgNode, param_groups: Iterable[Any] | None = None
 ) -> torch.optim.Optimizer:
-    """The optimiser ``optim_cfg.NAME``: sgd, adam, amsgrad, adamw, radam or rmsprop.
+    """The optimiser ``optim_cfg.NAME``, one of OPTIMIZERS.
 
-    ``model`` is a module or an iterable of parameters; ``param_groups``, where given, replaces it.
     ``radam`` is torch's; Dassl carries an older implementation, whose first steps differ.
+
+    Args:
+        model: a module, or its parameters.
+        optim_cfg: an OPTIM node.
+        param_groups: torch's groups, in place of ``model``'s parameters.
+
+    Raises:
+        OptionError: another name, or OPTIM.NEW_LAYERS names no child of ``model``.
     """
+    check_choice("OPTIM.NAME", optim_cfg.NAME, OPTIMIZERS)
     lr, decay = optim_cfg.LR, optim_cfg.WEIGHT_DECAY
     betas = (optim_cfg.ADAM_BETA1, optim_cfg.ADAM_BETA2)
     params: Any = param_groups
@@ -45,11 +56,10 @@ def build_optimizer(
             return torch.optim.AdamW(params, lr=lr, betas=betas, weight_decay=decay)
         case "radam":
             return torch.optim.RAdam(params, lr=lr, betas=betas, weight_decay=decay)
-        case "rmsprop":
+        case _:
             return torch.optim.RMSprop(
                 params, lr=lr, alpha=optim_cfg.RMSPROP_ALPHA, momentum=optim_cfg.MOMENTUM, weight_decay=decay
             )
-    raise OptionError(f"OPTIM.NAME={optim_cfg.NAME!r}: expected sgd, adam, amsgrad, adamw, radam or rmsprop")
 
 
 def _staged_groups(model: Any, optim_cfg: CfgNode) -> list[dict[str, Any]]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mpafer.engine.trainer import Trainer
 
 
-def folder(run: str | Path) -> Path:
+def checkpoint_folder(run: str | Path) -> Path:
     """Where a run keeps its checkpoints."""
     return Path(run) / "prompts"
 
@@ -41,7 +41,7 @@ def save(trainer: Trainer, *, val_result: float | None = None, best: bool = Fals
         "extra": {"rng": rng_state()} | trainer.extra_state(),
     }
     name = "model-best.pth.tar" if best else ""
-    trainer.checkpoint = save_checkpoint(state, folder(trainer.output_dir), epoch=epochs, model_name=name)
+    trainer.checkpoint = save_checkpoint(state, checkpoint_folder(trainer.output_dir), epoch=epochs, model_name=name)
     trainer.trained_epochs = epochs
 
 
@@ -57,7 +57,7 @@ def load(trainer: Trainer, run: str | Path, epoch: int | None = None) -> None:
         return
     if not run:
         raise OptionError("no trained weights are named: give the run's folder (--model-dir)")
-    path = find_checkpoint(folder(run), epoch)
+    path = find_checkpoint(checkpoint_folder(run), epoch)
     state = load_checkpoint(path)
     trainer.check_state(state, path, resuming=False)
     trainer.trained.load_state_dict(state["state_dict"])
@@ -76,7 +76,7 @@ def resume(trainer: Trainer, run: str | Path = "") -> int:
     """
     if run and not Path(run).is_dir():
         raise MissingFileError(f"RESUME={run}: there is no such folder")
-    place = folder(run or trainer.output_dir)
+    place = checkpoint_folder(run or trainer.output_dir)
     epoch = latest_epoch(place)
     if epoch is None:
         if run:

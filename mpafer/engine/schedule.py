@@ -16,10 +16,11 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from yacs.config import CfgNode
 
-from mpafer.common.errors import CheckpointError, OptionError
+from mpafer.common.errors import OptionError
 from mpafer.common.options import check_choice
 
 Decay = Callable[[int], float]
+SCHEDULES = ("single_step", "multi_step", "cosine")
 
 
 class EpochScheduler(LRScheduler):
@@ -38,7 +39,7 @@ class EpochScheduler(LRScheduler):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         if len(state_dict["base_lrs"]) != len(self.base_lrs):
-            raise CheckpointError(
+            raise ValueError(
                 f"the saved schedule has {len(state_dict['base_lrs'])} parameter groups, "
                 f"the optimiser has {len(self.base_lrs)}"
             )
@@ -54,7 +55,10 @@ def build_lr_scheduler(optimizer: Optimizer, optim_cfg: CfgNode) -> EpochSchedul
     During ``WARMUP_EPOCH`` epochs the rate is WARMUP_CONS_LR (constant) or grows from WARMUP_MIN_LR (linear).
     Then the decay starts from its own epoch 0 at the full rate (WARMUP_RECOUNT), or goes on at epoch
     WARMUP_EPOCH; in the second case, as in Dassl, it starts at the full rate too and only its *further* decay
-    is applied. Raises OptionError for a setting it does not know, naming the key.
+    is applied.
+
+    Raises:
+        OptionError: a setting that it does not know; names the key.
     """
     warmup = max(optim_cfg.WARMUP_EPOCH, 0)
     kind, constant, minimum = optim_cfg.WARMUP_TYPE, optim_cfg.WARMUP_CONS_LR, optim_cfg.WARMUP_MIN_LR
@@ -81,6 +85,7 @@ def _build_decay(optim_cfg: CfgNode, start: int) -> Decay:
         optim_cfg.GAMMA,
         optim_cfg.MAX_EPOCH,
     )
+    check_choice("OPTIM.LR_SCHEDULER", name, SCHEDULES)
     if name == "cosine":
 
         def height(epoch: int) -> float:
@@ -93,8 +98,6 @@ def _build_decay(optim_cfg: CfgNode, start: int) -> Decay:
             raise OptionError(f"OPTIM.STEPSIZE={steps!r}: single_step needs an integer")
         step = step if step > 0 else last
         return lambda epoch: gamma ** (epoch // step - start // step)
-    if name == "multi_step":
-        if not isinstance(steps, (list, tuple)):
-            raise OptionError(f"OPTIM.STEPSIZE={steps!r}: multi_step needs a list of epochs")
-        return lambda epoch: gamma ** sum(m == 0 or start < m <= epoch for m in steps)
-    raise OptionError(f"OPTIM.LR_SCHEDULER={name!r}: expected single_step, multi_step or cosine")
+    if not isinstance(steps, (list, tuple)):
+        raise OptionError(f"OPTIM.STEPSIZE={steps!r}: multi_step needs a list of epochs")
+    return lambda epoch: gamma ** sum(m == 0 or start < m <= epoch for m in steps)

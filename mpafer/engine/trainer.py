@@ -133,7 +133,8 @@ class Trainer:
     def step(self, batch: dict[str, Any]) -> dict[str, Tensor]:
         """One step of the optimiser, and after an epoch's last batch of the schedule.
 
-        Returns what is logged, as tensors: reading them makes the device wait.
+        Returns:
+            What is logged, as tensors: reading them makes the device wait.
         """
         images, labels = self.to_device(batch)
         out = self.parallel(images)
@@ -161,7 +162,9 @@ class Trainer:
         saving.save(self)
         if distributed.is_main():
             frequency = self.cfg.TRAIN.CHECKPOINT_FREQ
-            prune_checkpoints(saving.folder(self.output_dir), lambda epoch: frequency > 0 and epoch % frequency == 0)
+            prune_checkpoints(
+                saving.checkpoint_folder(self.output_dir), lambda epoch: frequency > 0 and epoch % frequency == 0
+            )
 
     def after_train(self) -> None:
         print("Finish training\nFinished training")  # what CoOp's and MaPLe's parse_test_res.py wait for
@@ -184,9 +187,16 @@ class Trainer:
     # --- evaluation
 
     def test(self, split: str | None = None) -> float:
-        """Evaluate on ``split`` (test or val; default TEST.SPLIT); returns the accuracy in percent.
+        """Evaluate on a split, and where none is named write results.json and scores.npz.
 
-        The final evaluation, for which no ``split`` is given, writes results.json and scores.npz too.
+        Args:
+            split: test or val; default TEST.SPLIT.
+
+        Returns:
+            The accuracy in percent.
+
+        Raises:
+            OptionError: the data set has no such images.
         """
         chosen = split or self.cfg.TEST.SPLIT
         loader = {"test": self.dm.test_loader, "val": self.dm.val_loader}.get(chosen)

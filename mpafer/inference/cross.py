@@ -40,7 +40,7 @@ def evaluate(
     backbone: str = "",
     device: str | torch.device = "cpu",
 ) -> dict[str, Any]:
-    """Test ``run`` on ``dataset``; writes results.json and scores.npz into ``out`` and returns what the former holds.
+    """Test ``run`` on ``dataset``, and write results.json and scores.npz into ``out``.
 
     Args:
         run: output folder of a finished run; with ``epoch`` it need not be finished.
@@ -51,6 +51,9 @@ def evaluate(
         epoch: which checkpoint; default the best one, or else the last.
         backbone: name or path of CLIP's weights, where they are not where the run had them.
         device: where the model goes.
+
+    Returns:
+        What results.json holds.
 
     Raises:
         MissingFileError: no finished run, or no data.

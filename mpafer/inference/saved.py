@@ -14,7 +14,7 @@ from yacs.config import CfgNode
 from mpafer.clip import load_clip
 from mpafer.common.errors import CheckpointError
 from mpafer.engine.checkpoint import find_checkpoint, load_checkpoint, run_identity
-from mpafer.engine.saving import folder
+from mpafer.engine.saving import checkpoint_folder
 from mpafer.inputs.reading import read_image
 from mpafer.inputs.transforms import Transform, plain_transform
 from mpafer.prompting.descriptions import load_descriptions
@@ -47,7 +47,7 @@ def read_run(run: str | Path, epoch: int | None = None) -> SavedRun:
     if results.is_file() and not (record := read(results, "learnable_values", "config"))["learnable_values"]:
         cfg = CfgNode(record["config"])
         return SavedRun(cfg, record["trainer"], record["classnames"], record["seed"], 0, None, "", {})
-    path = find_checkpoint(folder(run), epoch)
+    path = find_checkpoint(checkpoint_folder(run), epoch)
     state = load_checkpoint(path)
     identity, cfg = run_identity(state, path), CfgNode.load_cfg(state["extra"]["config"])
     return SavedRun(

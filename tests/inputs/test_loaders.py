@@ -260,7 +260,7 @@ def test_transform_errors(noise):
         build_transform(input_cfg("random_flop"))
     with pytest.raises(ValueError, match="'randaugment2' is Dassl's alone, this engine has"):
         build_transform(input_cfg("randaugment2"))
-    with pytest.raises(ValueError, match=r"INPUT.INTERPOLATION='cubic'"):
+    with pytest.raises(ValueError, match=r"INPUT.INTERPOLATION is 'cubic'; choose one of bilinear"):
         build_transform(input_cfg(mode="cubic"))
     cfg = input_cfg()
     cfg.INPUT.NO_TRANSFORM = True
