@@ -7,6 +7,7 @@ The loop is `mpafer.engine.trainer`'s, in a checkout on Dassl too.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -29,6 +30,7 @@ from mpafer.inputs.datum import Datum, SplitDataset
 from mpafer.inputs.transforms import Transform
 from mpafer.prompting.descriptions import load_descriptions
 from mpafer.prompting.losses import balanced_class_weights
+from mpafer.prompting.model import FrozenClip
 from mpafer.prompting.precision import grad_scaler, needs_scaler
 
 logger = logging.getLogger(__name__)
@@ -47,7 +49,7 @@ class PromptTrainer(Trainer):
 
     node: ClassVar[str]  # config node under TRAINER
     Options: ClassVar[type[Options]]
-    Model: ClassVar[Any]  # (clip, classnames, options, **teachers) -> FrozenClip
+    Model: ClassVar[Callable[..., FrozenClip]]  # (clip, classnames, options, **teachers)
     learns: ClassVar[bool] = True  # False: a result depends on neither seed nor training images
     accepts: ClassVar[tuple[str, ...]] = ()  # teachers that `mpafer.build_model` may hand to the model
     inference_overrides: ClassVar[dict[str, Any]] = {}  # options that leave out what only training needs

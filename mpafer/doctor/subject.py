@@ -7,7 +7,6 @@ import io
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from yacs.config import CfgNode
 
@@ -49,13 +48,12 @@ def load(cfg: CfgNode) -> Subject:
     Raises:
         OptionError: no data set of this name.
     """
-    kind = find_dataset(cfg.DATASET.NAME)
-    dataset: Any = kind.__new__(kind)  # what __init__ finds before it stops is wanted too
-    failure = ""
-    problems = Problems(collecting=True)
+    dataset_class = find_dataset(cfg.DATASET.NAME)
+    dataset = dataset_class.__new__(dataset_class)  # what __init__ finds before it stops is wanted too
+    failure, problems = "", Problems(collecting=True)
     with _collected_warnings() as warnings, contextlib.redirect_stdout(io.StringIO()):
         try:
-            dataset.__init__(cfg, problems)
+            dataset_class.__init__(dataset, cfg, problems)
         except Exception as error:
             failure = user_message(error) or repr(error)
             if user_message(error) is None and not hasattr(dataset, "splits"):

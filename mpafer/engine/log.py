@@ -20,6 +20,8 @@ from mpafer.common.errors import UserError
 from mpafer.common.versions import versions
 
 if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
+
     from mpafer.engine.trainer import Trainer
 
 
@@ -125,7 +127,7 @@ class LossCheck:
 class TensorBoard:
     """Writes scalars once it is opened; on rank 0 only."""
 
-    writer: Any = None
+    writer: SummaryWriter | None = None
 
     def open(self, folder: Path) -> None:
         if self.writer is None and distributed.is_main():

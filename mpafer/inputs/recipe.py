@@ -69,7 +69,7 @@ class Recipe:
         return np.ascontiguousarray(np.asarray(image).transpose((2, 1, 0) if self.resized_crop else (2, 0, 1)))
 
     def size(self, first: Tensor) -> tuple[int, int]:
-        """Height and width of what is drawn; ``first``: any stored image."""
+        """Height and width of an augmented image; ``first``: any stored one."""
         crop = self.resized_crop or self.crop
         return tuple(crop.size) if crop else (first.shape[1], first.shape[2])
 
