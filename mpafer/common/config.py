@@ -33,11 +33,10 @@ def read_file(path: str | Path) -> Values:
         known = ", ".join(sorted(file.stem for file in path.parent.glob("*.yaml"))) or "nothing"
         raise MissingFileError(f"no config file {path}; that folder holds: {known}")
     try:
-        entries = list(leaves(CfgNode(yaml.safe_load(path.read_text("utf-8")) or {})))
-    # what yacs raises on lists, dates and keys that are numbers, and Python on other encodings
-    except (yaml.YAMLError, AttributeError, AssertionError, TypeError, UnicodeDecodeError) as error:
+        node = CfgNode(yaml.safe_load(path.read_text("utf-8")) or {})
+    except (yaml.YAMLError, AttributeError, AssertionError, UnicodeDecodeError) as error:  # yacs: of lists, of dates
         raise DataError(f"{path} is not YAML with keys and values: {error}") from error
-    return {key: CfgNode._decode_cfg_value(value) for key, value in entries}
+    return {key: CfgNode._decode_cfg_value(value) for key, value in leaves(node)}
 
 
 def read_pairs(words: Sequence[str]) -> Values:
@@ -123,4 +122,4 @@ def leaves(node: CfgNode, prefix: str = "") -> Iterator[tuple[str, Any]]:
         if isinstance(value, CfgNode):
             yield from leaves(value, f"{prefix}{key}.")
         else:
-            yield prefix + key, value
+            yield f"{prefix}{key}", value
