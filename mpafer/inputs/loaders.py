@@ -57,7 +57,7 @@ def build_loader(
         OptionError: another sampler, or a batch that the ranks cannot share evenly.
         DataError: no images.
     """
-    check_choice("SAMPLER", sampler, SAMPLERS)
+    check_choice(f"DATALOADER.{'TRAIN_X' if training else 'TEST'}.SAMPLER", sampler, SAMPLERS)
     balanced = sampler == "BalancedSampler"
     if balanced and not training:
         raise OptionError("BalancedSampler draws training images; an evaluation takes every image once")
