@@ -62,11 +62,10 @@ def terminal(document: Sequence[Section]) -> str:
 
 def page(document: Sequence[Section], folder: Path) -> str:
     """One HTML file that needs nothing else: style and figures, read from ``folder``, are inside."""
-    from jinja2 import Environment, PackageLoader
+    from jinja2 import Environment, FileSystemLoader
 
-    environment = Environment(
-        loader=PackageLoader("mpafer.results", "."), autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
+    loader = FileSystemLoader(Path(__file__).parent)
+    environment = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.tests["table"] = lambda block: isinstance(block, Table)
     environment.tests["figure"] = lambda block: isinstance(block, Figure)
     environment.filters["png"] = lambda figure: base64.b64encode((folder / figure.file).read_bytes()).decode()
@@ -82,7 +81,7 @@ def write_document(
     content: Mapping[str, Any],
     warnings: Sequence[str] = (),
 ) -> None:
-    """Write ``stem``.md, .html, .tex, .csv and .json into ``folder``, where the figures are; the tables on the terminal.
+    """Write ``stem``.md, .html, .tex, .csv and .json where the figures are, and the tables on the terminal.
 
     Args:
         document: what people read.

@@ -90,9 +90,7 @@ def differences(reference: str) -> list[Column]:
 
     return [
         Column(f"ΔWAR to {reference}", shown(lambda row: f"{row['difference']:+.2f}")),
-        Column(
-            "95 % interval", shown(lambda row: f"{row['difference_low']:+.2f} to {row['difference_high']:+.2f}")
-        ),
+        Column("95 % interval", shown(lambda row: f"{row['difference_low']:+.2f} to {row['difference_high']:+.2f}")),
         Column("p", shown(lambda row: f"{row['p']:.4f}")),
         Column("p_holm", shown(lambda row: f"{row['p_holm']:.4f}")),
     ]
