@@ -24,13 +24,14 @@ setup(
     package_dir={f"mpafer.{folder}": folder for folder in FOLDERS},
     package_data={
         "mpafer.clip": ["assets/*.safetensors"],
-        "mpafer.compare": ["*.yaml"],
+        "mpafer.results": ["*.yaml", "*.j2"],
         "mpafer.prompting": ["*.yaml"],
         "mpafer.configs": ["**/*.yaml"],
     },
     install_requires=[
         "filelock",
         "gdown",  # Dassl imports it
+        "jinja2",
         "joblib>=1.3",  # Parallel(return_as="generator")
         "matplotlib>=3.7",  # legends outside of the axes
         "numpy",

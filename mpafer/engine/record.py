@@ -10,7 +10,7 @@ import torch
 import yaml
 
 from mpafer.common.versions import package_version
-from mpafer.results.schema import write_results
+from mpafer.results.schema import RunResult
 
 if TYPE_CHECKING:
     from mpafer.engine.trainer import Trainer
@@ -44,8 +44,7 @@ def record_run(trainer: Trainer) -> None:
     def relative(path: str) -> str:
         return os.path.relpath(path, cfg.DATASET.ROOT)
 
-    write_results(
-        trainer.output_dir,
+    RunResult(
         trainer=type(trainer).__name__,
         dataset=cfg.DATASET.NAME,
         split=cfg.TEST.SPLIT,
@@ -55,9 +54,10 @@ def record_run(trainer: Trainer) -> None:
         device=str(trainer.device),
         config=yaml.safe_load(cfg.dump()),
         classnames=trainer.classnames,
+        metrics=trainer.metrics,
         images=[relative(path) for path in predictions.impaths],
-        labels=predictions.labels,
-        scores=predictions.scores,
+        labels=predictions.labels.numpy(),
+        predicted=predictions.predicted,
         learnable_values=learnable,
         checkpoint_bytes=size,
         train_seconds=trainer.train_seconds,
@@ -65,4 +65,4 @@ def record_run(trainer: Trainer) -> None:
         peak_memory_bytes=memory,
         peak_memory_of=memory_of,
         fewshot_images=[relative(item.impath) for item in items] if cfg.DATASET.NUM_SHOTS > 0 else [],
-    )
+    ).write(trainer.output_dir, predictions.scores.numpy())

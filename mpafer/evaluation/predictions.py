@@ -25,6 +25,11 @@ class Predictions:
     labels: Tensor
     impaths: list[str]
 
+    @property
+    def predicted(self) -> np.ndarray:
+        """The class with the highest score [N]."""
+        return self.scores.numpy().argmax(axis=1)
+
 
 @torch.no_grad()
 def collect_predictions(loader: Iterable[Batch], infer: Callable[[Batch], tuple[Tensor, Tensor]]) -> Predictions:

@@ -18,11 +18,11 @@ from mpafer.common.errors import MissingFileError, OptionError
 from mpafer.common.versions import package_version
 from mpafer.datasets import find_dataset
 from mpafer.evaluation.classes import CROSS_CLASSES, Matched, match_classes
+from mpafer.evaluation.metrics import classification_metrics
 from mpafer.evaluation.predictions import collect_predictions
 from mpafer.inference.saved import SavedRun, build_run, read_run
 from mpafer.inputs.loaders import build_loader
-from mpafer.report import read
-from mpafer.results.schema import RESULTS, write_results
+from mpafer.results.schema import RESULTS, RunResult
 from mpafer.run_config import COMMAND_LINE, run_config
 
 FREE = ("DATASET.", "DATALOADER.", "TEST.CROSS_CLASSES")  # what may be set here: all else is the run's
@@ -39,7 +39,7 @@ def evaluate(
     epoch: int | None = None,
     backbone: str = "",
     device: str | torch.device = "cpu",
-) -> dict[str, Any]:
+) -> RunResult:
     """Test ``run`` on ``dataset``, and write results.json and scores.npz into ``out``.
 
     Args:
@@ -71,13 +71,13 @@ def evaluate(
     data = find_dataset(cfg.DATASET.NAME)(cfg)
     matched = match_classes(data.test or [], data.classnames, saved.classnames, cfg.TEST.CROSS_CLASSES)
     model, transform = build_run(saved, backbone=backbone, device=device)
-    source, own = saved.cfg.DATASET, read(finished, "metrics") if finished.is_file() else {}
+    source, own = saved.cfg.DATASET, RunResult.read(finished) if finished.is_file() else None
     note = {
         "source": {
             "run": str(run),
             "dataset": source.NAME,
             "classnames": saved.classnames,
-            "metrics": {key: own["metrics"][key] for key in ("accuracy", "uar")} if own and epoch is None else None,
+            "metrics": {key: own.metrics[key] for key in ("accuracy", "uar")} if own and epoch is None else None,
         },
         "rule": cfg.TEST.CROSS_CLASSES,
         "dropped": matched.dropped,
@@ -93,8 +93,8 @@ def evaluate(
     loader = build_loader(cfg, matched.items, transform, batch_size=batch_size)
     predictions = collect_predictions(loader, infer)
     cfg.DATASET.NUM_SHOTS = source.NUM_SHOTS  # that the run learned from
-    return write_results(
-        out,
+    labels, scores = predictions.labels.numpy(), predictions.scores.numpy()
+    result = RunResult(
         trainer=saved.method,
         dataset=cfg.DATASET.NAME,
         split="test",
@@ -105,13 +105,16 @@ def evaluate(
         config=yaml.safe_load(cfg.dump()),
         classnames=matched.classnames,
         images=[os.path.relpath(path, root) for path in predictions.impaths],
-        labels=predictions.labels,
-        scores=predictions.scores,
+        metrics=classification_metrics(labels, scores, matched.classnames),
+        labels=labels,
+        predicted=predictions.predicted,
         learnable_values=sum(value.numel() for value in saved.prompts.values()),
         checkpoint_bytes=saved.checkpoint.stat().st_size if saved.checkpoint else 0,
         cross=note,
-        **{key: own[key] for key in INHERITED if key in own},
+        **{key: getattr(own, key) for key in INHERITED if own},
     )
+    result.write(out, scores)
+    return result
 
 
 def target_cfg(saved: SavedRun, dataset: str, root: str, options: Sequence[str]) -> CfgNode:

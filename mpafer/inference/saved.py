@@ -19,8 +19,7 @@ from mpafer.inputs.reading import read_image
 from mpafer.inputs.transforms import Transform, plain_transform
 from mpafer.prompting.descriptions import load_descriptions
 from mpafer.prompting.model import FrozenClip
-from mpafer.report import read
-from mpafer.results.schema import RESULTS
+from mpafer.results.schema import RESULTS, RunResult
 
 
 @dataclass(frozen=True)
@@ -44,9 +43,9 @@ def read_run(run: str | Path, epoch: int | None = None) -> SavedRun:
         MissingFileError: no checkpoint there.
     """
     results = Path(run) / RESULTS
-    if results.is_file() and not (record := read(results, "learnable_values", "config"))["learnable_values"]:
-        cfg = CfgNode(record["config"])
-        return SavedRun(cfg, record["trainer"], record["classnames"], record["seed"], 0, None, "", {})
+    if results.is_file() and not (result := RunResult.read(results)).learnable_values:
+        cfg = CfgNode(result.config)
+        return SavedRun(cfg, result.trainer, list(result.classnames), result.seed, 0, None, "", {})
     path = find_checkpoint(checkpoint_folder(run), epoch)
     state = load_checkpoint(path)
     identity, cfg = run_identity(state, path), CfgNode.load_cfg(state["extra"]["config"])

@@ -4,89 +4,133 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from mpafer.common.errors import DataError
 from mpafer.common.files import atomic_file
 from mpafer.common.versions import commit, versions
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 RESULTS, SCORES = "results.json", "scores.npz"
+SCHEMA = 2  # 1: files without a number, whose config holds the options of every method
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a run came to. A run is finished when its results.json exists."""
+
+    trainer: str  # the method's name
+    dataset: str
+    split: str  # test or val
+    seed: int
+    epochs: int
+    engine: Mapping[str, str]  # name and version of what ran it
+    device: str
+    config: Mapping[str, Any]  # the tree
+    classnames: Sequence[str]  # C
+    metrics: Mapping[str, Any]  # of `mpafer.evaluation.metrics`, in percent
+    images: Sequence[str]  # N paths, relative to the data root
+    labels: NDArray[Any]  # [N]
+    predicted: NDArray[Any]  # [N]
+    learnable_values: int = 0
+    checkpoint_bytes: int = 0
+    train_seconds: float = 0.0
+    images_per_second: float = 0.0
+    peak_memory_bytes: int = 0
+    peak_memory_of: str = "process"  # or gpu
+    fewshot_images: Sequence[str] = ()
+    cross: Mapping[str, Any] | None = None  # of a test on another data set: which run that is, and what was left out
+    versions: Mapping[str, str] = field(default_factory=versions)
+    commit: str = field(default_factory=commit)
+    schema: int = SCHEMA
+    file: Path = Path()  # where it was read
+
+    @property
+    def correct(self) -> NDArray[Any]:
+        """[N] booleans."""
+        return self.labels == self.predicted
+
+    @property
+    def trained_on(self) -> str:
+        """The data set: another than `dataset` in a test on another one."""
+        return self.cross["source"]["dataset"] if self.cross else self.dataset
+
+    def reordered(self, order: Sequence[int], images: Sequence[str]) -> RunResult:
+        """The same with its images in another order, which is that of ``images``."""
+        return replace(self, images=images, labels=self.labels[order], predicted=self.predicted[order])
+
+    def write(self, folder: str | Path, scores: NDArray[Any]) -> None:
+        """Write scores.npz and then results.json.
+
+        Args:
+            folder: the run's.
+            scores: [N, C] logits.
+
+        Raises:
+            ValueError: lengths differ.
+        """
+        import numpy as np
+
+        scores = np.asarray(scores, dtype=np.float32)
+        if not len(self.images) == len(self.labels) == len(self.predicted) == len(scores):
+            raise ValueError(f"{len(self.images)} images, {len(self.labels)} labels, {len(scores)} rows of scores")
+        text = json.dumps(self._as_json(), indent=1, allow_nan=False, default=_plain)
+        with atomic_file(Path(folder) / SCORES) as file:
+            np.savez_compressed(file, scores=scores, labels=np.asarray(self.labels, dtype=np.int64))
+        with atomic_file(Path(folder) / RESULTS) as file:
+            file.write(text.encode())
+
+    def _as_json(self) -> dict[str, Any]:
+        rows = zip(self.images, self.labels, self.predicted, strict=True)
+        entries = {entry.name: getattr(self, entry.name) for entry in fields(self)}
+        for name in ("images", "labels", "predicted", "file", *(() if self.cross else ("cross",))):
+            del entries[name]
+        predictions = [{"image": image, "label": int(label), "pred": int(named)} for image, label, named in rows]
+        extra = {"num_images": len(self.images), "predictions": predictions, "scores_file": SCORES}
+        return {"schema": entries.pop("schema"), **entries, **extra}
+
+    @classmethod
+    def read(cls, file: str | Path) -> RunResult:
+        """A results.json of this schema or an older one.
+
+        Raises:
+            DataError: it is none; file and trouble are named.
+        """
+        import numpy as np
+
+        file = Path(file)
+        try:
+            content = json.loads(file.read_text("utf-8"))
+        except ValueError as error:
+            raise DataError(f"{file} is not a result file of ours: {error}") from error
+        if not isinstance(content, dict):
+            raise DataError(f"{file} is not a result file of ours: it holds a {type(content).__name__}")
+        if content.get("schema", 1) > SCHEMA:
+            raise DataError(f"{file} is of schema {content['schema']}, a newer mpafer's; this one reads up to {SCHEMA}")
+        if missing := sorted(_REQUIRED - content.keys()):
+            raise DataError(f"{file} is not a result file of ours: it lacks {', '.join(missing)}")
+        known = {entry.name for entry in fields(cls)} & content.keys()
+        try:
+            rows = content["predictions"]
+            labels, predicted = (np.array([row[key] for row in rows], dtype=np.int64) for key in ("label", "pred"))
+            return cls(
+                **{"schema": 1, "versions": {}, "commit": ""} | {name: content[name] for name in known},
+                images=[row["image"] for row in rows], labels=labels, predicted=predicted, file=file,
+            )  # fmt: skip
+        except (ValueError, KeyError, TypeError) as error:
+            raise DataError(f"{file} is not a result file of ours: its predictions are damaged ({error!r})") from error
+
+
+_REQUIRED = {
+    "trainer", "dataset", "split", "seed", "config", "classnames", "metrics", "predictions", "learnable_values",
+    "epochs", "engine", "device",
+}  # fmt: skip
 
 
 def _plain(value: Any) -> Any:
     """What JSON cannot hold: NumPy's numbers become plain ones, everything else text."""
-    return value.item() if isinstance(value, np.generic) else str(value)
-
-
-def write_results(
-    directory: str | Path,
-    *,
-    trainer: str,
-    dataset: str,
-    split: str,
-    seed: int,
-    epochs: int,
-    engine: Mapping[str, str],
-    device: str,
-    config: Mapping[str, Any],
-    classnames: Sequence[str],
-    images: Sequence[str],
-    labels: Any,
-    scores: Any,
-    learnable_values: int = 0,
-    checkpoint_bytes: int = 0,
-    train_seconds: float = 0.0,
-    images_per_second: float = 0.0,
-    peak_memory_bytes: int = 0,
-    peak_memory_of: str = "process",
-    fewshot_images: Sequence[str] = (),
-    cross: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:
-    """Write ``scores.npz`` and then ``results.json`` into ``directory``; a run is finished when the JSON
-    exists.
-
-    images: N paths, relative to the data root; labels [N]; scores [N, C] logits, C = len(classnames).
-    engine: {"name", "version"}; peak_memory_of: "gpu" or "process"; cross: where a run is tested on another data set
-    (`mpafer.cross`), what run that is and what was left out. Returns what the JSON holds. Raises ValueError where
-    lengths or scores are unusable.
-    """
-    from mpafer.evaluation.metrics import classification_metrics  # scikit-learn is slow to import
-
-    scores = np.asarray(scores, dtype=np.float32)
-    labels = np.asarray(labels, dtype=np.int64)
-    if not len(images) == len(labels) == len(scores):
-        raise ValueError(f"{len(images)} images, {len(labels)} labels and {len(scores)} rows of scores do not fit")
-    predictions = zip(images, labels.tolist(), scores.argmax(axis=1).tolist(), strict=True)
-    record = {
-        "trainer": trainer,
-        "dataset": dataset,
-        "split": split,
-        "seed": seed,
-        "epochs": epochs,
-        "engine": dict(engine),
-        "versions": versions(),
-        "commit": commit(),
-        "device": device,
-        "config": config,
-        "classnames": list(classnames),
-        "metrics": classification_metrics(labels, scores, classnames),
-        "num_images": len(images),
-        "predictions": [{"image": str(i), "label": label, "pred": pred} for i, label, pred in predictions],
-        "scores_file": SCORES,
-        "learnable_values": learnable_values,
-        "checkpoint_bytes": checkpoint_bytes,
-        "train_seconds": train_seconds,
-        "images_per_second": images_per_second,
-        "peak_memory_bytes": peak_memory_bytes,
-        "peak_memory_of": peak_memory_of,
-        "fewshot_images": [str(i) for i in fewshot_images],
-    }
-    record |= {"cross": dict(cross)} if cross else {}
-    text = json.dumps(record, indent=1, allow_nan=False, default=_plain)
-    with atomic_file(Path(directory) / SCORES) as file:
-        np.savez_compressed(file, scores=scores, labels=labels)
-    with atomic_file(Path(directory) / RESULTS) as file:
-        file.write(text.encode())
-    return record
+    return value.item() if hasattr(value, "item") else str(value)

@@ -36,12 +36,13 @@ run_folder MPAFER "$dataset" "$cfg" "$shots" "$@" # refuses before anything runs
 stem=$(basename "$RUN_DIR")
 
 plan=$("$PYTHON" -m mpafer.ablation "$name" --plan "$dataset" "$cfg" "$@") || exit
-folders=()
+folders=() variants=()
 while IFS= read -r line; do
     eval "set -- $line"
     for seed in $SEEDS; do queue "$1" "$seed" MPAFER "$dataset" "$cfg" "$shots" "${@:2}"; done
-    folders+=("$RUN_DIR")
+    folders+=("$RUN_DIR") variants+=("$1" "$RUN_DIR")
 done <<<"$plan"
+"$PYTHON" -m mpafer.ablation "$name" --note "$stem" "${variants[@]}" || exit
 run_queue
 
 finished=()

@@ -62,4 +62,4 @@ for target in "${targets[@]}"; do
 done
 
 echo
-"$PYTHON" -m mpafer.cross.table "$OUT/cross_dataset/$source" --out "$OUT/cross_dataset/$source"
+"$PYTHON" -m mpafer.cross --table "$OUT/cross_dataset/$source" --out "$OUT/cross_dataset/$source"

@@ -18,15 +18,15 @@ import torch
 import yaml
 from safetensors.torch import save_file
 from support.models import CLASSES, random_clip
+from support.results import write_run
 from support.runs import REPO, SMALL, environment, make_world
 
 import mpafer
-from mpafer.ablation.__main__ import main
-from mpafer.ablation.plan import doubling, make_config, plan
-from mpafer.ablation.table import ablate
-from mpafer.ablation.variants import FOLDER, load_ablation
+from mpafer.ablation import main
 from mpafer.clip import Clip
-from mpafer.results.schema import write_results
+from mpafer.results.ablation import ablate, note_plan, read_plans
+from mpafer.results.variants import FOLDER, doubling, load_ablation
+from mpafer.runs.ablation_plan import make_config, plan
 from mpafer.trainers.mpafer import MPAFEROptions
 
 NAMES = ["surprise", "fear", "anger"]
@@ -41,22 +41,26 @@ def finish(runs: Path, folder: str, pairs: Sequence[str], wrong: Any, seed: int 
     config = make_config(other.pop("config", "sketchfer"), "tiny", pairs)
     config.SEED, config.TRAINER.NAME = seed, "MPAFER"
     settings: dict[str, Any] = {
-        "dataset": config.DATASET.NAME, "split": config.TEST.SPLIT, "epochs": 3, "device": "cpu", "images": IMAGES,
-        "labels": LABELS, "engine": {"name": "builtin", "version": "1"}, "classnames": NAMES, "learnable_values": 640,
-        "scores": 5.0 * np.eye(3)[named % 3], "config": yaml.safe_load(config.dump()),
+        "dataset": config.DATASET.NAME, "split": config.TEST.SPLIT, "images": IMAGES, "labels": LABELS,
+        "classnames": NAMES, "learnable_values": 640, "scores": 5.0 * np.eye(3)[named % 3],
+        "config": yaml.safe_load(config.dump()),
     }  # fmt: skip
-    write_results(runs / "MPAFER" / folder / f"seed{seed}", trainer="MPAFER", seed=seed, **settings | other)
+    write_run(runs / "MPAFER" / folder / f"seed{seed}", trainer="MPAFER", seed=seed, **settings | other)
     return runs / "MPAFER" / folder
 
 
 def finish_all(runs: Path, name: str, pairs: Sequence[str] = (), seeds: Sequence[int] = (1, 2), **other: Any) -> None:
     """Every variant of an ablation that is not finished; the i-th errs 10 i + seed times."""
     planned = plan(name, other.get("config", "sketchfer"), "tiny", pairs)
-    for number, words in enumerate(planned.values()):
+    folders = {
+        label: "tiny_all" + "".join(f"_{word.rpartition('.')[2]}" for word in words) for label, words in planned.items()
+    }
+    for number, (label, words) in enumerate(planned.items()):
         for seed in seeds:
-            folder = "tiny_all" + "".join(f"_{word.rpartition('.')[2]}" for word in words)
-            if not (runs / "MPAFER" / folder / f"seed{seed}").exists():
-                finish(runs, folder, words, range(10 * number + seed), seed, **other)
+            if not (runs / "MPAFER" / folders[label] / f"seed{seed}").exists():
+                finish(runs, folders[label], words, range(10 * number + seed), seed, **other)
+    stem = "tiny_all" + "".join(f"_{word.rpartition('.')[2]}" for word in pairs)
+    note_plan(name, stem, {label: runs / "MPAFER" / folder for label, folder in folders.items()})
 
 
 # --- declarations
@@ -81,7 +85,7 @@ def test_every_declaration_has_true_options_and_labels(name: str, tiny: Clip) ->
     assert ablation.variants[ablation.reference].items() <= defaults.items(), "the reference is our default"
     told_apart = [tuple(options.values()) for options in ablation.variants.values()]
     assert len(set(told_apart)) == len(told_apart)
-    known = yaml.safe_load((REPO / "mpafer/compare/published.yaml").read_text())["rows"]
+    known = yaml.safe_load((REPO / "mpafer/results/published.yaml").read_text())["rows"]
     assert ablation.published.keys() <= known.keys()
     for block in ablation.published.values():
         assert block["source"] and block["rows"].keys() <= ablation.variants.keys()
@@ -201,7 +205,7 @@ def test_a_table_has_the_variants_in_order_against_the_reference(tmp_path: Path,
 
     first = {path: path.read_bytes() for path in out.iterdir()}
     main(["alignment", str(runs), "--out", str(out)])
-    assert {path: path.read_bytes() for path in out.iterdir()} == first and len(first) == 4
+    assert {path: path.read_bytes() for path in out.iterdir()} == first and len(first) == 5
 
 
 def test_k_makes_a_curve(tmp_path: Path, capsys: Any) -> None:
@@ -223,27 +227,29 @@ def test_k_makes_a_curve(tmp_path: Path, capsys: Any) -> None:
 
 
 def test_gains_are_printed_as_such(tmp_path: Path) -> None:
-    finish(tmp_path / "runs", "tiny_all", [], [0], dataset="AffectNet7")
+    run = finish(tmp_path / "runs", "tiny_all", [], [0], dataset="AffectNet7")
+    note_plan("components", "tiny_all", {"+ global-local alignment": run})
     main(["components", str(tmp_path / "runs"), "--out", str(tmp_path / "out")])
     text = (tmp_path / "out/ablation.md").read_text()
     assert "gain in accuracy, points" in text and "+1.63" in text and "86.15" not in text
 
 
 def test_a_validation_set_is_each_seeds_own(tmp_path: Path) -> None:
-    pairs, pool = ["TEST.SPLIT", "val"], np.arange(300)
+    pairs, pool, folders = ["TEST.SPLIT", "val"], np.arange(300), {}
     for seed in (1, 2):
         drawn = np.random.default_rng(seed).permutation(pool)[:200]
         images, labels = [IMAGES[i] for i in drawn], LABELS[drawn]
         for words, wrong in ((["TRAINER.MPAFER.ALIGNMENT", "global"], range(40)), ([], range(10))):
             named = (labels + np.isin(drawn, wrong)) % 3
-            finish(
+            folders["global" if words else "global-local"] = finish(
                 tmp_path, f"tiny_all{len(words)}", [*words, *pairs], [], seed,
                 images=images, labels=labels, scores=np.eye(3)[named],
             )  # fmt: skip
+    note_plan("alignment", "tiny_all", folders)
     comparison = ablate("alignment", [tmp_path])
-    ours = comparison.tables[0].rows[0]
+    ours = comparison.blocks[0].rows[0]
     assert comparison.split == "val" and ours["paired_seeds"] == [1, 2]
-    assert ours["difference"] == pytest.approx(ours["accuracy"] - comparison.tables[0].rows[1]["accuracy"])
+    assert ours["difference"] == pytest.approx(ours["accuracy"] - comparison.blocks[0].rows[1]["accuracy"])
     assert ours["difference_low"] < ours["difference"] < ours["difference_high"] < 0
     main(["alignment", str(tmp_path), "--out", str(tmp_path / "out")])
     assert "200 validation images a seed" in (tmp_path / "out/ablation.md").read_text()
@@ -259,38 +265,63 @@ def test_one_message_names_which_runs_are_meant(tmp_path: Path) -> None:
     more = ["OPTIM.MAX_EPOCH", "2"]
     finish_all(tmp_path, "alignment")
     finish_all(tmp_path, "alignment", more)
-    with pytest.raises(ValueError, match=r"several configs .* --where KEY VALUE \(OPTIM\.MAX_EPOCH 16 or 2\)"):
+    with pytest.raises(
+        ValueError, match=r"several plans .*: alignment/tiny_all, alignment/tiny_all_.*MAX_EPOCH_2; .*--where"
+    ):
         ablate("alignment", [tmp_path])
     chosen = ablate("alignment", [tmp_path], where=more)
-    assert all("MAX_EPOCH" in entry.folder.name for entry in chosen.tables[0].experiments)
+    assert all("MAX_EPOCH" in entry.folder.name for entry in chosen.blocks[0].experiments)
     with pytest.raises(ValueError, match=r"no config key OPTIM\.EPOCHS"):
         ablate("alignment", [tmp_path], where=["OPTIM.EPOCHS", "2"])
-    with pytest.raises(FileNotFoundError, match=r"no results of ablation alignment .*; there are: no runs of MPAFER"):
+    with pytest.raises(FileNotFoundError, match=r"no runs of a plan of ablation alignment .*: start .* again"):
         ablate("alignment", [tmp_path], where=["OPTIM.MAX_EPOCH", "5"])
-    finish(tmp_path, "again", [], [0])
+    again = finish(tmp_path, "again", [], [0])
+    assert ablate("alignment", [tmp_path], where=["OPTIM.MAX_EPOCH", "16"]).warnings == [], (
+        "without a plan it is no part"
+    )
+    note_plan("alignment", "tiny_all", {"global-local": again})
     with pytest.raises(ValueError, match=r"again and .*tiny_all are both the variant 'global-local'"):
         ablate("alignment", [tmp_path], where=["OPTIM.MAX_EPOCH", "16"])
 
 
+def test_a_run_may_be_part_of_several_plans_and_is_never_taken_for_another_variant(tmp_path: Path) -> None:
+    finish_all(tmp_path, "alignment")
+    finish_all(tmp_path, "losses")
+    plain = tmp_path / "MPAFER/tiny_all"
+    assert set(read_plans(plain)) == {"alignment/tiny_all", "losses/tiny_all"}
+    assert len(ablate("losses", [tmp_path]).blocks[0].rows) == len(load_ablation("losses").variants)
+    note_plan("alignment", "tiny_all", {"sparse local": plain})
+    with pytest.raises(
+        ValueError, match=r"tiny_all is noted as variant 'sparse local' .* run with {'ALIGNMENT': 'global_local'}"
+    ):
+        ablate("alignment", [tmp_path])
+    note_plan("alignment", "tiny_all", {"dense": plain})
+    with pytest.raises(ValueError, match="the ablation has no such variant"):
+        ablate("alignment", [tmp_path])
+    (plain / "plans.json").write_text("[1]")
+    with pytest.raises(ValueError, match=r"plans\.json is damaged .*: remove it and start the ablation again"):
+        ablate("alignment", [tmp_path])
+
+
 def test_without_the_reference_there_is_a_table_and_a_warning(tmp_path: Path) -> None:
-    finish(tmp_path, "tiny_all_local", ["TRAINER.MPAFER.ALIGNMENT", "local"], [0])
+    run = finish(tmp_path, "tiny_all_local", ["TRAINER.MPAFER.ALIGNMENT", "local"], [0])
+    note_plan("alignment", "tiny_all", {"sparse local": run})
     comparison = ablate("alignment", [tmp_path])
-    assert [row["method"] for row in comparison.tables[0].rows] == ["sparse local"]
+    assert [row["method"] for row in comparison.blocks[0].rows] == ["sparse local"]
     assert comparison.warnings[:2] == [f"alignment: no result of '{name}'" for name in ("global", "global-local")]
     assert "no result of the reference 'global-local'" in comparison.warnings[2]
 
 
 def test_runs_older_than_an_option_have_its_default(tmp_path: Path) -> None:
-    for name, pairs in (("tiny_all", []), ("tiny_all_CSC", ["TRAINER.MPAFER.CSC", "True"])):
-        file = finish(tmp_path, name, pairs, [0]) / "seed1/results.json"
-        record = json.loads(file.read_text())
+    labels = {"default": [], "a context for each class": ["TRAINER.MPAFER.CSC", "True"]}
+    for number, (label, pairs) in enumerate(labels.items()):
+        run = finish(tmp_path, f"tiny_all{number}", pairs, [0])
+        record = json.loads((run / "seed1/results.json").read_text())
         del record["config"]["TRAINER"]["MPAFER"]["TAU"]
-        file.write_text(json.dumps(record))
-    labels = ["default", "a context for each class"]
-    with pytest.raises(ValueError, match="the runs have no option TAU that the ablation open varies"):
-        ablate("open", [tmp_path])
-    finish(tmp_path, "tiny_all_TAU", ["TRAINER.MPAFER.TAU", "1"], [0])
-    found = [row["method"] for row in ablate("open", [tmp_path]).tables[0].rows]
+        (run / "seed1/results.json").write_text(json.dumps(record))
+        note_plan("open", "tiny_all", {label: run})
+    note_plan("open", "tiny_all", {"temperature 1": finish(tmp_path, "tiny_TAU", ["TRAINER.MPAFER.TAU", "1"], [0])})
+    found = [row["method"] for row in ablate("open", [tmp_path]).blocks[0].rows]
     assert found == [*labels, "temperature 1"]
 
 
@@ -351,7 +382,7 @@ def test_real_runs_make_both_tables_and_are_shared(tmp_path: Path) -> None:
     made = {path.name: path.read_bytes() for path in curve.parent.iterdir()}
     again = tmp_path / "again"
     main(["k", str(out), "--out", str(again), "--stem", curve.stem.removesuffix("_curve")])
-    assert {path.name: path.read_bytes() for path in again.iterdir()} == made and len(made) == 6
+    assert {path.name: path.read_bytes() for path in again.iterdir()} == made and len(made) == 9
 
 
 @pytest.mark.parametrize(

@@ -16,14 +16,14 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from support.results import write_run
 from support.runs import REPO, SMALL, environment, make_world, results
 
-from mpafer.compare.__main__ import main, write_comparison
-from mpafer.compare.runs import load_experiments
-from mpafer.compare.statistics import holm, paired_bootstrap
-from mpafer.compare.table import compare
+from mpafer.compare import main
 from mpafer.datasets.rafdb import RAFDB
-from mpafer.results.schema import write_results
+from mpafer.results.comparison import compare, write_comparison
+from mpafer.results.experiments import load_experiments
+from mpafer.results.statistics import holm, paired_bootstrap
 
 NAMES = ["surprise", "fear", "anger"]
 IMAGES = [f"data/test_{i:04d}.jpg" for i in range(300)]
@@ -48,14 +48,13 @@ def result(
         "OPTIM": {"LR": other.pop("lr", 0.1)},
     }
     settings: dict[str, Any] = {
-        "dataset": "RAFDB", "split": "test", "epochs": 3, "engine": {"name": "builtin", "version": "1"},
-        "device": "cpu", "classnames": NAMES, "images": IMAGES, "labels": LABELS, "scores": scores(wrong),
+        "dataset": "RAFDB", "classnames": NAMES, "images": IMAGES, "labels": LABELS, "scores": scores(wrong),
         "checkpoint_bytes": 9 * learn, "train_seconds": learn / 100, "images_per_second": learn / 10,
         "peak_memory_bytes": 3 * 2**20,
     }  # fmt: skip
     directory = runs / trainer / folder / f"seed{seed}"
-    write_results(directory, trainer=trainer, seed=seed, config=config, learnable_values=learn, **settings | other)
-    return directory / "results.json"
+    entries = {"trainer": trainer, "seed": seed, "config": config, "learnable_values": learn}
+    return write_run(directory, **settings | entries | other)
 
 
 @pytest.fixture
@@ -129,7 +128,7 @@ def test_holm() -> None:
 
 
 def test_rows_hold_means_deviations_costs_and_paired_differences(runs: Path) -> None:
-    few, whole = compare(load_experiments(runs)).tables
+    few, whole = compare(load_experiments(runs)).blocks
     assert [few.shots, whole.shots] == [4, -1]
     assert [row["method"] for row in whole.rows] == ["MPAFER", "CoOp", "ZeroshotCLIP"], "the reference first"
     ours, coop, zero = whole.rows
@@ -156,12 +155,12 @@ def test_rows_hold_means_deviations_costs_and_paired_differences(runs: Path) -> 
 
 
 def test_the_order_of_images_does_not_matter_but_their_names_do(runs: Path) -> None:
-    before = compare(load_experiments(runs)).tables[1].rows[1]
+    before = compare(load_experiments(runs)).blocks[1].rows[1]
     file = runs / "CoOp/tiny_all/seed1/results.json"
     record = json.loads(file.read_text())
     record["predictions"].reverse()
     file.write_text(json.dumps(record))
-    assert compare(load_experiments(runs)).tables[1].rows[1] == before
+    assert compare(load_experiments(runs)).blocks[1].rows[1] == before
     names = [row["image"] for row in record["predictions"]]
     moved = np.random.default_rng(0).permutation(300)
     for row, place in zip(record["predictions"], moved, strict=True):  # the same predictions under other names
@@ -169,14 +168,14 @@ def test_the_order_of_images_does_not_matter_but_their_names_do(runs: Path) -> N
     for row in record["predictions"]:
         row["label"], row["pred"] = int(LABELS[IMAGES.index(row["image"])]), row["pred"]
     file.write_text(json.dumps(record))
-    assert compare(load_experiments(runs)).tables[1].rows[1]["difference_low"] != before["difference_low"]
+    assert compare(load_experiments(runs)).blocks[1].rows[1]["difference_low"] != before["difference_low"]
 
 
 def test_common_seeds_alone_are_paired(runs: Path) -> None:
     result(runs, "CoOp", "tiny_all", 7, range(300))
     result(runs, "VPT", "tiny_all", 9, range(10))
     comparison = compare(load_experiments(runs, shots=[-1]))
-    rows = {row["method"]: row for row in comparison.tables[0].rows}
+    rows = {row["method"]: row for row in comparison.blocks[0].rows}
     assert rows["CoOp"]["n"] == 3 and rows["CoOp"]["paired_seeds"] == [1, 2]
     assert rows["VPT"]["difference"] is None
     assert comparison.warnings == ["all: VPT and MPAFER have no seed in common, hence no difference"]
@@ -187,13 +186,13 @@ def test_configs_are_rows_of_their_own_and_seeds_of_zero_shot_are_not(runs: Path
     result(runs, "ZeroshotCLIP", "tiny_all", 2, range(120), learn=0)
     result(runs, "ZeroshotCLIP", "tiny_4shots", 1, range(120), shots=4, learn=0)
     comparison = compare(load_experiments(runs), "MPAFER tiny")
-    assert [row["method"] for row in comparison.tables[1].rows] == [
+    assert [row["method"] for row in comparison.blocks[1].rows] == [
         "MPAFER tiny", "CoOp tiny", "CoOp tiny_N_CTX=4", "ZeroshotCLIP tiny",
     ]  # fmt: skip
-    assert [row["n"] for row in comparison.tables[1].rows] == [2, 2, 1, 1]
-    assert len(comparison.tables[0].rows) == 3
+    assert [row["n"] for row in comparison.blocks[1].rows] == [2, 2, 1, 1]
+    assert len(comparison.blocks[0].rows) == 3
     chosen = compare(load_experiments(runs, shots=[-1, 8], cfgs=["tiny"]), shots=[-1, 8])
-    assert [row["method"] for table in chosen.tables for row in table.rows] == ["MPAFER", "CoOp", "ZeroshotCLIP"]
+    assert [row["method"] for block in chosen.blocks for row in block.rows] == ["MPAFER", "CoOp", "ZeroshotCLIP"]
     assert chosen.warnings == ["no result of a method that learns: 8shots"]
 
 
@@ -233,11 +232,16 @@ def test_files_and_figures(runs: Path, tmp_path: Path, capsys: pytest.CaptureFix
 
     figures = sorted(path.name for path in (out / "figures").iterdir())
     learned = [f"confusion_{method}_{shots}.png" for method in ("CoOp", "MPAFER") for shots in ("4shots", "all")]
-    assert figures == ["accuracy.png", *learned, "confusion_ZeroshotCLIP.png"]
-    for name in figures:
+    names = ["accuracy.png", *learned, "confusion_ZeroshotCLIP.png"]
+    assert figures == sorted(
+        str(Path(name).with_suffix(ending)) for name in names for ending in (".pdf", ".png", ".svg")
+    )
+    for name in names:
         image = (out / "figures" / name).read_bytes()
         assert all(300 < side < 1500 for side in png_size(image)) and 5_000 < len(image) < 200_000
         assert f"figures/{name}" in text
+        assert (out / "figures" / name).with_suffix(".pdf").read_bytes().startswith(b"%PDF-")
+        assert "<svg" in (out / "figures" / name).with_suffix(".svg").read_text()
 
     page = (out / "comparison.html").read_text()
     assert page.count("data:image/png;base64,") == 6 and page.count("<table") == 7
@@ -250,10 +254,10 @@ def test_files_and_figures(runs: Path, tmp_path: Path, capsys: pytest.CaptureFix
 
 
 def test_confusion_is_normalised_over_the_seeds_sum(runs: Path) -> None:
-    from mpafer.compare.figures import confusion
+    from mpafer.results.figures import confusion_shares
 
     (entry,) = (entry for entry in load_experiments(runs, [-1]) if entry.trainer == "MPAFER")
-    shares = confusion(entry)
+    shares = confusion_shares(entry)
     assert shares.sum(axis=1) == pytest.approx([1, 1, 1])
     assert shares[0] == pytest.approx([1 - 35 / 200, 35 / 200, 0])
 
@@ -267,7 +271,7 @@ def test_drawn_faces_carry_their_warning_and_no_published_rows(tmp_path: Path) -
 
 
 def test_published_figures_are_whole() -> None:
-    known = yaml.safe_load((REPO / "mpafer/compare/published.yaml").read_text())
+    known = yaml.safe_load((REPO / "mpafer/results/published.yaml").read_text())
     assert (
         set(known["rows"]) == {"RAFDB", "FERPlus", "AffectNet7", "AffectNet8"} and "arXiv 2506.21017" in known["source"]
     )
@@ -277,7 +281,7 @@ def test_published_figures_are_whole() -> None:
 
 def test_help_is_quick() -> None:
     code = (
-        "import sys, contextlib, mpafer.compare.__main__ as m\n"
+        "import sys, contextlib, mpafer.compare as m\n"
         "with contextlib.suppress(SystemExit): m.main(['--help'])\n"
         "print(sorted({'torch', 'matplotlib', 'sklearn', 'yacs'} & set(sys.modules)))"
     )
@@ -295,7 +299,7 @@ def broken(runs: Path) -> str:
 
 def without_predictions(runs: Path) -> str:
     (runs / "CoOp/tiny_all/seed2/results.json").write_text('{"metrics": {"accuracy": 90}}')
-    return r"CoOp/tiny_all/seed2/results\.json is not a result file of ours: KeyError\('trainer'\)"
+    return r"CoOp/tiny_all/seed2/results\.json is not a result file of ours: it lacks classnames, config, dataset"
 
 
 def other_data(runs: Path) -> str:

@@ -17,19 +17,19 @@ import numpy as np
 import pytest
 import torch
 from support.miniatures import make_sketchfer
+from support.results import write_run
 from support.runs import REPO, environment, make_trainer, make_world, results, scores
 
-from mpafer.compare.table import compare
-from mpafer.cross.__main__ import main
-from mpafer.cross.rows import cross_table
-from mpafer.cross.table import write_table
+from mpafer.cross import main
 from mpafer.datasets.labels import RAFDB_IDS
 from mpafer.evaluation.classes import match_classes
 from mpafer.inference.cross import evaluate
 from mpafer.inference.saved import load_run, probabilities
 from mpafer.inputs.datum import Datum
 from mpafer.prompting.expressions import CLASSES
-from mpafer.results.schema import write_results
+from mpafer.results.comparison import compare
+from mpafer.results.cross import cross_table, write_cross
+from mpafer.results.experiments import load_experiments
 
 SEVEN = list(CLASSES[:7])
 
@@ -105,10 +105,10 @@ def test_classes_that_cannot_be_matched(test: list[str], ours: list[str], rule: 
 
 
 def test_on_its_own_data_set_a_run_gives_its_own_results(world: Path, run: Path, tmp_path: Path) -> None:
-    record = evaluate(run, "rafdb", str(world / "data"), tmp_path)
+    tested = evaluate(run, "rafdb", str(world / "data"), tmp_path)
     np.testing.assert_allclose(scores(tmp_path), scores(run), atol=1e-5)
     own, written = results(run), results(tmp_path)
-    assert written["metrics"] == own["metrics"] == record["metrics"] and written["predictions"] == own["predictions"]
+    assert written["metrics"] == own["metrics"] == tested.metrics and written["predictions"] == own["predictions"]
     assert written.keys() == own.keys() | {"cross"}  # the usual shape
     for key in ("trainer", "seed", "epochs", "classnames", "learnable_values", "checkpoint_bytes", "train_seconds"):
         assert written[key] == own[key], key
@@ -116,7 +116,8 @@ def test_on_its_own_data_set_a_run_gives_its_own_results(world: Path, run: Path,
 
 
 def test_another_data_set_goes_through_the_runs_transform(world: Path, run: Path, tmp_path: Path) -> None:
-    record = evaluate(run, "sketchfer8", str(world / "data"), tmp_path)
+    evaluate(run, "sketchfer8", str(world / "data"), tmp_path)
+    record = results(tmp_path)
     lines = (world / "data/sketchfer/annotations.jsonl").read_text().splitlines()
     rows = [row for row in map(json.loads, lines) if row["split"] == "test"]
     contempt = sum(row["label"] == "contempt" for row in rows)
@@ -181,7 +182,7 @@ def test_a_data_set_of_more_classes(world: Path, tmp_path: Path, capsys: pytest.
 
 def test_what_learns_nothing_is_tested_without_a_checkpoint(world: Path, tmp_path: Path) -> None:
     record = evaluate(world / "out/zero", "rafdb", str(world / "data"), tmp_path)
-    assert record["metrics"] == results(world / "out/zero")["metrics"] and record["learnable_values"] == 0
+    assert record.metrics == results(world / "out/zero")["metrics"] and record.learnable_values == 0
 
 
 @pytest.mark.parametrize(
@@ -189,7 +190,7 @@ def test_what_learns_nothing_is_tested_without_a_checkpoint(world: Path, tmp_pat
     [
         ({"run": "nowhere"}, "no finished run"),
         ({"out": "run"}, "is the run's own folder"),
-        ({"dataset": "RAFBD"}, "unknown dataset 'RAFBD'"),
+        ({"dataset": "RAFBD"}, "no data set 'RAFBD': did you mean RAFDB?"),
         ({"root": "nowhere"}, "RAFDB was not found"),
         ({"backbone": "clip.safetensors"}, "is of another backbone"),
         ({"options": ["INPUT.SIZE", "(32, 32)"]}, "INPUT.SIZE is the run's own"),
@@ -247,9 +248,9 @@ def result(folder: Path, seed: int, right: int, *, dataset: str = "CKPlus", **ot
     if "source" in other:
         note["source"] = source | {"dataset": other.pop("source")}
     config = {"SEED": seed, "DATASET": {"NUM_SHOTS": -1}, "MODEL": {"BACKBONE": {"NAME": "tiny"}}}
-    write_results(
-        folder / f"seed{seed}", trainer="MPAFER", dataset=dataset, split="test", seed=seed, epochs=1, device="cpu",
-        engine={"name": "builtin", "version": "1"}, config=config, classnames=["fear", "anger"],
+    write_run(
+        folder / f"seed{seed}", trainer="MPAFER", dataset=dataset, seed=seed, config=config,
+        classnames=["fear", "anger"],
         images=[f"{place}.png" for place in range(10)], labels=labels, scores=5.0 * np.eye(2)[named],
         cross=None if other.pop("plain", False) else note | other,
     )  # fmt: skip
@@ -262,7 +263,7 @@ def test_the_table_has_measured_rows_and_published_ones_apart(
         result(tmp_path / "ckplus/MPAFER/vit_b16_all", seed, right)
     masked = tmp_path / "affectnet7/MPAFER/vit_b16_all_TEST.CROSS_CLASSES=mask"
     result(masked, 1, 5, dataset="AffectNet7", rule="mask", absent=["fear"], dropped={})
-    write_table([tmp_path], tmp_path / "tables")
+    write_cross([tmp_path], tmp_path / "tables")
     said = capsys.readouterr().out
     text = (tmp_path / "tables/cross_dataset.md").read_text()
     measured, published = text.split("## Published for training on RAFDB, not measured here")
@@ -287,7 +288,7 @@ def test_other_sources_have_no_published_rows(tmp_path: Path) -> None:
     result(tmp_path / "sketchfer_b/MPAFER/tiny_all", 1, 5, dataset="SketchFERB", source="SketchFER")
     table = cross_table([tmp_path])
     assert table.published is None and table.trained_on == "SketchFER"
-    write_table([tmp_path], tmp_path)
+    write_cross([tmp_path], tmp_path)
     text = (tmp_path / "cross_dataset.md").read_text()
     assert "Published" not in text and "say nothing about photographs" in text
 
@@ -305,8 +306,6 @@ def test_tables_refuse_what_does_not_belong_together(tmp_path: Path) -> None:
 
 
 def test_comparisons_say_what_was_trained_on(tmp_path: Path) -> None:
-    from mpafer.compare.runs import load_experiments
-
     result(tmp_path / "MPAFER/tiny_all", 1, 5, dataset="AffectNet7")
     comparison = compare(load_experiments(tmp_path))
     assert comparison.dataset == "AffectNet7, trained on RAFDB" and comparison.published is None

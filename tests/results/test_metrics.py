@@ -1,4 +1,4 @@
-"""Metrics, the evaluator's report and the results file."""
+"""Metrics, the printed report, predictions and the results file."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from support.results import write_run
 
-from mpafer.common.defaults import get_cfg_default
-from mpafer.evaluation.evaluator import Classification
+from mpafer.common import versions
+from mpafer.common.defaults import default_config
 from mpafer.evaluation.metrics import classification_metrics
 from mpafer.evaluation.predictions import collect_predictions
-from mpafer.results import schema as results
-from mpafer.results.schema import write_results
+from mpafer.evaluation.report import print_report, save_confusion
+from mpafer.results.schema import SCHEMA, RunResult
 
 NAMES = ["anger", "fear", "joy", "neutral"]
 
@@ -85,16 +86,10 @@ def test_metric_errors(sample):
         classification_metrics(labels, scores, NAMES)
 
 
-def test_evaluator_report(sample, tmp_path, capsys):
-    cfg = get_cfg_default()
-    cfg.TEST.PER_CLASS_RESULT = cfg.TEST.COMPUTE_CMAT = True
-    cfg.OUTPUT_DIR = str(tmp_path)
-    labels, scores = torch.tensor(sample[0]), torch.tensor(sample[1])
-    evaluator = Classification(cfg, lab2cname=dict(enumerate(NAMES)))
-    for part in range(0, 40, 16):
-        evaluator.process(scores[part : part + 16], labels[part : part + 16])
-    figures = evaluator.evaluate()
-    assert list(figures) == ["accuracy", "error_rate", "macro_f1", "uar", "ece", "perclass_accuracy"]
+def test_the_printed_report_is_dassls(sample, tmp_path, capsys):
+    metrics = classification_metrics(*sample, NAMES)
+    print_report(metrics, per_class=True)
+    save_confusion(metrics["confusion"], tmp_path / "cmat.pt")
     report = capsys.readouterr().out
     dassl = "=> result\n* total: 40\n* correct: 26\n* accuracy: 65.0%\n* error: 35.0%\n* macro_f1: 66.5%\n"
     assert report.startswith(f"{dassl}* uar: 63.3%\n* ece: ")
@@ -107,10 +102,8 @@ def test_evaluator_report(sample, tmp_path, capsys):
         f"Confusion matrix is saved to {tmp_path}/cmat.pt\n"
     )
     assert torch.load(tmp_path / "cmat.pt")[0, 0] == pytest.approx(0.7)
-    assert torch.equal(evaluator.labels, labels) and evaluator.scores.shape == (40, 4)
-    evaluator.reset()
-    evaluator.process(scores[:8], labels[:8])
-    assert len(evaluator.labels) == 8
+    print_report(metrics, per_class=False)
+    assert "per-class" not in capsys.readouterr().out
 
 
 def test_predictions_are_in_order_and_count_an_image_once():
@@ -131,60 +124,85 @@ def test_predictions_are_in_order_and_count_an_image_once():
 # --- results.json
 
 
-def write(directory: Path, sample, **changes):
+def write(directory: Path, sample, **changes) -> Path:
     labels, scores = sample
     settings = {
-        "trainer": "MPAFER",
-        "dataset": "RAFDB",
-        "split": "test",
-        "seed": 1,
-        "epochs": 5,
-        "engine": {"name": "builtin", "version": "0"},
-        "device": "cpu",
-        "config": get_cfg_default(),
-        "classnames": NAMES,
-        "images": [f"test/{i}.png" for i in range(40)],
-        "labels": labels,
-        "scores": scores,
-    }
-    return write_results(directory, **(settings | changes))
+        "trainer": "MPAFER", "dataset": "RAFDB", "seed": 1, "config": default_config(), "classnames": NAMES,
+        "images": [f"test/{i}.png" for i in range(40)], "labels": labels, "scores": scores,
+    }  # fmt: skip
+    return write_run(directory, **(settings | changes))
+
+
+KEYS = {
+    "schema", "trainer", "dataset", "split", "seed", "epochs", "engine", "versions", "commit", "device", "config",
+    "classnames", "metrics", "num_images", "predictions", "scores_file", "learnable_values", "checkpoint_bytes",
+    "train_seconds", "images_per_second", "fewshot_images", "peak_memory_bytes", "peak_memory_of",
+}  # fmt: skip
 
 
 def test_results_file_holds_the_run(tmp_path, sample):
     labels, scores = sample
-    record = write(tmp_path / "new" / "run", sample, fewshot_images=["train/1.png"], train_seconds=np.float32(2.5))
-    file = tmp_path / "new" / "run" / "results.json"
+    file = write(tmp_path / "new" / "run", sample, fewshot_images=["train/1.png"], train_seconds=np.float32(2.5))
     read = json.loads(file.read_text(), parse_constant=lambda text: pytest.fail(f"{text} is not JSON"))
-    assert read.keys() == record.keys() and read["metrics"] == record["metrics"]
-    assert set(read) == {
-        *(
-            "trainer",
-            "dataset",
-            "split",
-            "seed",
-            "epochs",
-            "engine",
-            "versions",
-            "commit",
-            "device",
-            "config",
-        ),
-        *("classnames", "metrics", "num_images", "predictions", "scores_file", "learnable_values"),
-        *("checkpoint_bytes", "train_seconds", "images_per_second", "fewshot_images"),
-        *("peak_memory_bytes", "peak_memory_of"),
-    }
+    assert set(read) == KEYS and read["schema"] == SCHEMA
     assert read["predictions"][3] == {"image": "test/3.png", "label": labels[3], "pred": scores[3].argmax()}
     assert read["config"]["OPTIM"]["STEPSIZE"] == [-1] and read["metrics"]["accuracy"] == pytest.approx(65.0)
     assert set(read["metrics"]) == {"accuracy", "uar", "macro_f1", "ece", "per_class_recall", "confusion"}
     assert read["versions"]["torch"] and read["train_seconds"] == 2.5
     stored = np.load(file.parent / read["scores_file"])
     assert np.allclose(stored["scores"], scores) and (stored["labels"] == labels).all()
+    cross = {"source": {"dataset": "FERPlus"}}
+    assert set(json.loads(write(tmp_path / "cross", sample, cross=cross).read_text())) == KEYS | {"cross"}
+
+
+def test_what_is_written_is_read_again(tmp_path, sample):
+    run = RunResult.read(write(tmp_path, sample, cross={"source": {"dataset": "FERPlus"}}))
+    assert run.trained_on == "FERPlus" and run.schema == SCHEMA and run.file == tmp_path / "results.json"
+    assert run.images[3] == "test/3.png" and (run.labels == sample[0]).all() and run.classnames == NAMES
+    assert (run.predicted == sample[1].argmax(axis=1)).all() and run.correct.mean() == pytest.approx(0.65)
+    again = tmp_path / "again"
+    run.write(again, sample[1])
+    assert (again / "results.json").read_bytes() == (tmp_path / "results.json").read_bytes()
+
+
+def test_files_of_before_are_read(tmp_path, sample):
+    """Without a number of their schema, run by an engine called builtin, with the options of every method."""
+    file = write(tmp_path, sample)
+    old = json.loads(file.read_text())
+    del old["schema"], old["peak_memory_bytes"], old["peak_memory_of"]
+    old["engine"] = {"name": "builtin", "version": "0.1.0"}
+    old["config"]["TRAINER"]["COOP"] = {"N_CTX": 16}
+    file.write_text(json.dumps(old))
+    run = RunResult.read(file)
+    assert run.schema == 1 and run.engine["name"] == "builtin" and run.peak_memory_bytes == 0
+    assert run.metrics == old["metrics"] and run.commit == old["commit"]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda record: record.pop("metrics"), "it lacks metrics"),
+        (lambda record: record.update(schema=99), "is of schema 99, a newer mpafer's; this one reads up to"),
+        (lambda record: record["predictions"][3].pop("pred"), r"its predictions are damaged \(KeyError\('pred'\)\)"),
+        (lambda record: record["predictions"][3].update(pred="joy"), "its predictions are damaged"),
+    ],
+)
+def test_one_message_names_a_file_that_is_none(tmp_path, sample, spoil, message):
+    file = write(tmp_path, sample)
+    record = json.loads(file.read_text())
+    spoil(record)
+    file.write_text(json.dumps(record))
+    with pytest.raises(ValueError, match=rf"results\.json .*{message}"):
+        RunResult.read(file)
+    file.write_text("[]")
+    with pytest.raises(ValueError, match=r"results\.json is not a result file of ours: it holds a list"):
+        RunResult.read(file)
 
 
 def test_an_unusable_run_is_not_finished(tmp_path, sample):
     labels, scores = sample
-    with pytest.raises(ValueError, match="40 images, 39 labels and 40 rows"):
-        write(tmp_path, (labels[:39], scores))
+    with pytest.raises(ValueError, match="39 images, 40 labels, 40 rows"):
+        write(tmp_path, sample, images=[f"{i}.png" for i in range(39)])
     with pytest.raises(ValueError, match="infinite or NaN"):
         write(tmp_path, (labels, scores * np.nan))
     with pytest.raises(ValueError, match="JSON"):
@@ -200,16 +218,16 @@ def test_commit_is_that_of_our_own_checkout(tmp_path, monkeypatch):
         run = subprocess.run(command_line, check=True, capture_output=True, text=True, env=clean)
         return run.stdout.strip()
 
-    module = tmp_path / "mpafer" / "results.py"
+    module = tmp_path / "mpafer" / "versions.py"
     module.parent.mkdir()
     module.write_text("first")
-    monkeypatch.setattr(results, "__file__", str(module))
-    assert results.commit().startswith("mpafer ")  # no repository
+    monkeypatch.setattr(versions, "__file__", str(module))
+    assert versions.commit().startswith("mpafer ")  # no repository
     git("init")
     git("commit", "--allow-empty", "-m", "somebody else's")
-    assert results.commit().startswith("mpafer ")  # installed in somebody's checkout, but no part of it
+    assert versions.commit().startswith("mpafer ")  # installed in somebody's checkout, but no part of it
     git("add", ".")
     git("commit", "-m", "ours")
-    assert results.commit() == git("rev-parse", "HEAD")
+    assert versions.commit() == git("rev-parse", "HEAD")
     module.write_text("changed")
-    assert results.commit() == git("rev-parse", "HEAD") + "-dirty"
+    assert versions.commit() == git("rev-parse", "HEAD") + "-dirty"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from mpafer.ablation.variants import load_ablation
+from mpafer.common.errors import OptionError
+from mpafer.results.variants import Ablation, doubling, load_ablation
 
 if TYPE_CHECKING:
     from yacs.config import CfgNode
@@ -17,14 +18,14 @@ def plan(name: str, dataset: str, cfg: str, pairs: Sequence[str] = ()) -> dict[s
     """Label -> KEY VALUE pairs: the variant's options that are not the config's anyway, then the given pairs.
 
     Raises:
-        ValueError: an unknown name or option, a pair that the ablation varies, or a k beyond the patches.
-        FileNotFoundError: no such config.
+        OptionError: an unknown name or option, a pair that the ablation varies, or a k beyond the patches.
+        MissingFileError: no such config.
     """
     ablation = load_ablation(name)
-    ablation.check_options()
+    check_options(ablation)
     for key in pairs[::2]:
         if key.removeprefix(NODE) in ablation.varied:
-            raise ValueError(f"{key} is what the ablation {name} varies: leave it out")
+            raise OptionError(f"{key} is what the ablation {name} varies: leave it out")
     config = make_config(dataset, cfg, pairs)
     usual = config.TRAINER.MPAFER
     variants = ablation.variants
@@ -39,9 +40,15 @@ def plan(name: str, dataset: str, cfg: str, pairs: Sequence[str] = ()) -> dict[s
     }
 
 
-def doubling(most: int) -> list[int]:
-    """1, 2, 4, ... and ``most``."""
-    return [2**power for power in range(most.bit_length()) if 2**power < most] + [most]
+def check_options(ablation: Ablation) -> None:
+    """Raises OptionError on an option that MPA-FER does not have, or a value it cannot take."""
+    from mpafer.trainers.mpafer import MPAFEROptions  # torch and all: a table does without
+
+    for label, options in ablation.variants.items():
+        try:
+            MPAFEROptions.of(options)
+        except ValueError as error:
+            raise OptionError(f"ablation {ablation.name}, variant {label!r}: {error}") from error
 
 
 def make_config(dataset: str, cfg: str, pairs: Sequence[str]) -> CfgNode:
@@ -62,7 +69,7 @@ def _refuse_beyond(variants: dict[str, dict[str, Any]], usual: CfgNode, patches:
     for label, options in variants.items():
         whole = dict(usual) | options
         if whole["ALIGNMENT"] != "global" and not whole["TOP_K"] <= patches:
-            raise ValueError(
+            raise OptionError(
                 f"variant {label!r}: TOP_K is {whole['TOP_K']}, but {backbone} has {patches} patches; "
                 f"the closest is {patches}"
             )

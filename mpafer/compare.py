@@ -1,13 +1,12 @@
 """Compare methods on one data set from their results alone: `python -m mpafer.compare RUNS --out FOLDER`.
 
-Writes comparison.md, .csv, .json, .html and figures into FOLDER. Runs nothing.
+Writes comparison.md, .html, .tex, .csv, .json and figures into FOLDER. Runs nothing.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
 from mpafer.common.errors import clear_errors
 
@@ -27,30 +26,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--cfg", nargs="+", metavar="CFG", help="configs, as the folders name them; default: all found")
     options = parser.parse_args(arguments)
     with clear_errors():
+        from mpafer.results.comparison import write_comparison
+
         write_comparison(options.runs, options.out, options.reference, options.shots, options.cfg)
-
-
-def write_comparison(
-    runs: str,
-    out: str,
-    reference: str = "MPAFER",
-    shots: Sequence[int] | None = None,
-    cfgs: Sequence[str] | None = None,
-) -> None:
-    """Everything in ``out``, and the tables on the terminal.
-
-    Raises:
-        FileNotFoundError: no results, or none that is asked for.
-        ValueError: results that cannot be read or compared; the files are named.
-    """
-    from mpafer.compare.export import write_documents
-    from mpafer.compare.figures import draw_figures
-    from mpafer.compare.runs import load_experiments
-    from mpafer.compare.table import compare
-
-    folder = Path(out)
-    comparison = compare(load_experiments(runs, shots, cfgs), reference, shots or ())
-    write_documents(comparison, draw_figures(comparison, folder), folder, "comparison")
 
 
 if __name__ == "__main__":

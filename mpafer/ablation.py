@@ -1,6 +1,6 @@
 """The table of an ablation from its runs' results alone: `python -m mpafer.ablation NAME RUNS --out FOLDER`.
 
-Writes ablation.md, .csv, .json and .html into FOLDER, and a curve where a number is varied. Runs nothing.
+Writes ablation.md, .html, .tex, .csv and .json into FOLDER, and a curve where a number is varied. Runs nothing.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import shlex
 from collections.abc import Sequence
-from pathlib import Path
 
 from mpafer.common.errors import clear_errors
 
@@ -29,36 +28,38 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--plan", nargs=argparse.REMAINDER, metavar="DATASET CFG [KEY VALUE ...]",
         help="instead: a line for each variant, its label and the KEY VALUE pairs of its runs, quoted for the shell",
     )  # fmt: skip
+    parser.add_argument(
+        "--note", nargs=argparse.REMAINDER, metavar="PLAN VARIANT FOLDER [VARIANT FOLDER ...]",
+        help="instead: note in the folders of runs which variant of this plan they are; the table reads it there",
+    )  # fmt: skip
     options = parser.parse_args(arguments)
-    if options.plan is None and not (options.runs and options.out):
-        parser.error("a table needs RUNS and --out FOLDER")
     if options.plan is not None and len(options.plan) < 2:
         parser.error("--plan needs DATASET and CFG")
+    if options.note is not None and (len(options.note) < 3 or not len(options.note) % 2):
+        parser.error("--note needs PLAN, and pairs of VARIANT and FOLDER")
+    if options.plan is None and options.note is None and not (options.runs and options.out):
+        parser.error("a table needs RUNS and --out FOLDER")
     with clear_errors():
         if options.plan is not None:
             print_plan(options.name, *options.plan)
+        elif options.note is not None:
+            from mpafer.results.ablation import note_plan
+            from mpafer.results.variants import load_ablation
+
+            plan, *pairs = options.note
+            note_plan(load_ablation(options.name).name, plan, dict(zip(pairs[::2], pairs[1::2], strict=True)))
         else:
+            from mpafer.results.ablation import write_ablation
+
             write_ablation(options.name, options.runs, options.out, options.stem, options.where)
 
 
 def print_plan(name: str, dataset: str, cfg: str, *pairs: str) -> None:
-    """What `mpafer.ablation.plan.plan` gives, for the shell."""
-    from mpafer.ablation.plan import plan
+    """What `mpafer.runs.ablation_plan.plan` gives, for the shell."""
+    from mpafer.runs.ablation_plan import plan
 
     for label, words in plan(name, dataset, cfg, pairs).items():
         print(shlex.join([label, *words]))
-
-
-def write_ablation(name: str, runs: Sequence[str], out: str, stem: str = "ablation", where: Sequence[str] = ()) -> None:
-    """Everything in ``out``, and the table on the terminal; raises what `mpafer.ablation.table.ablate` does."""
-    from mpafer.ablation.curve import draw_curve
-    from mpafer.ablation.table import ablate
-    from mpafer.ablation.variants import load_ablation
-    from mpafer.compare.export import write_documents
-
-    folder, comparison, doubling = Path(out), ablate(name, runs, where), load_ablation(name).doubling
-    figures = [draw_curve(comparison, *doubling, folder, stem)] if doubling else []
-    write_documents(comparison, figures, folder, stem)
 
 
 if __name__ == "__main__":

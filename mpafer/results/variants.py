@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from mpafer.common.errors import OptionError
 from mpafer.common.options import closest
 from mpafer.configs import ROOT
 
@@ -31,16 +32,6 @@ class Ablation:
     def varied(self) -> list[str]:
         return list(self.variants[self.reference])
 
-    def check_options(self) -> None:
-        """Raises ValueError on an option that MPA-FER does not have, or a value it cannot take."""
-        from mpafer.trainers.mpafer import MPAFEROptions  # torch and all: a table does without
-
-        for label, options in self.variants.items():
-            try:
-                MPAFEROptions.of(options)
-            except ValueError as error:
-                raise ValueError(f"ablation {self.name}, variant {label!r}: {error}") from error
-
     def doubled(self, values: list[int]) -> dict[str, dict[str, Any]]:
         """The variants of a doubling at these values."""
         assert self.doubling is not None
@@ -52,35 +43,37 @@ def load_ablation(name: str) -> Ablation:
     """By name, one of `configs/ablations`, or by the path of a YAML of one's own.
 
     Raises:
-        ValueError: an unknown name or key (the closest known one is named), or variants without their reference.
+        OptionError: an unknown name or key (the closest known one is named), or variants without their reference.
     """
     file = Path(name) if name.endswith((".yaml", ".yml")) else FOLDER / f"{name}.yaml"
     if not file.is_file():
-        raise ValueError(f"no ablation {name!r}: {closest(name, (known.stem for known in FOLDER.glob('*.yaml')))}")
+        raise OptionError(f"no ablation {name!r}: {closest(name, (known.stem for known in FOLDER.glob('*.yaml')))}")
     try:
         return parse_ablation(file.stem, yaml.safe_load(file.read_text("utf-8")))
     except (ValueError, yaml.YAMLError) as error:
-        raise ValueError(f"{file}: {error}") from error
+        raise OptionError(f"{file}: {error}") from error
 
 
 def parse_ablation(name: str, content: Mapping[str, Any]) -> Ablation:
-    """From what the YAML holds; raises ValueError as `load_ablation` does."""
+    """From what the YAML holds; raises OptionError as `load_ablation` does."""
     if not isinstance(content, Mapping):
-        raise ValueError(f"an ablation has the keys {', '.join(sorted(_KEYS))}")
+        raise OptionError(f"an ablation has the keys {', '.join(sorted(_KEYS))}")
     for key in content.keys() - _KEYS:
-        raise ValueError(f"an ablation has no key {key!r}: {closest(str(key), _KEYS)}")
+        raise OptionError(f"an ablation has no key {key!r}: {closest(str(key), _KEYS)}")
     if missing := {"title", "reference", "variants"} - content.keys():
-        raise ValueError(f"an ablation needs {', '.join(sorted(missing))}")
+        raise OptionError(f"an ablation needs {', '.join(sorted(missing))}")
     given = {str(label): dict(options or {}) for label, options in content["variants"].items()}
     reference = str(content["reference"])
     if reference not in given:
-        raise ValueError(f"no variant {reference!r}, the reference: {closest(reference, given)}")
+        raise OptionError(f"no variant {reference!r}, the reference: {closest(reference, given)}")
     for label, options in given.items():
         if unnamed := sorted(options.keys() - given[reference].keys()):
-            raise ValueError(f"variant {label!r} has {', '.join(unnamed)}, the reference does not say what it is there")
+            raise OptionError(
+                f"variant {label!r} has {', '.join(unnamed)}, the reference does not say what it is there"
+            )
     symbols = [(str(symbol), str(option)) for symbol, option in content.get("doubling", {}).items()]
     if symbols and len(given) > 1:
-        raise ValueError("of an ablation with 'doubling' the one variant is the reference")
+        raise OptionError("of an ablation with 'doubling' the one variant is the reference")
     return Ablation(
         name=name,
         title=content["title"],
@@ -89,3 +82,8 @@ def parse_ablation(name: str, content: Mapping[str, Any]) -> Ablation:
         doubling=symbols[0] if symbols else None,
         published=content.get("published", {}),
     )
+
+
+def doubling(most: int) -> list[int]:
+    """1, 2, 4, ... and ``most``."""
+    return [2**power for power in range(most.bit_length()) if 2**power < most] + [most]

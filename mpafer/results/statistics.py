@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from mpafer.compare.runs import Experiment
+    from mpafer.results.experiments import Experiment
 
 RESAMPLES = 10_000
 SPLITS = {"test": "test", "val": "validation"}

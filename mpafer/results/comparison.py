@@ -1,0 +1,262 @@
+"""Methods side by side on one data set: per number of shots a table, statistics and figures, from results alone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mpafer.common.errors import DataError
+from mpafer.results.document import DRAWN, Figure, Section, write_document
+from mpafer.results.experiments import ALL, Experiment, aligned, load_experiments, shots_name
+from mpafer.results.figures import draw_band, draw_confusion, legend_outside, line_style, save_figure
+from mpafer.results.rows import METRICS, Row, add_differences, make_row, provenance, published
+from mpafer.results.statistics import SPLITS, explanation
+from mpafer.results.table import Column, Table, as_csv, differences, is_significant, mean, mean_of, number, text
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+MEASURES = (
+    "Mean ± sample standard deviation over n seeds, in %. WAR: share of the images that are right (accuracy). "
+    "UAR: mean recall of the classes. ECE: expected calibration error, 15 bins."
+)
+FIXED = "A method that learns nothing has one result (n = 1), which is shown for every number of shots."
+MEMORY = (
+    "Peak memory is that of tensors on the GPU (gpu), or the largest resident size of the whole process (process), "
+    "from the start, or last resumption, of the run to the end of its evaluation. Times are those of the training "
+    "epochs, and longer where runs shared a machine."
+)
+
+
+@dataclass(frozen=True)
+class Block:
+    """All methods at one number of shots."""
+
+    shots: int
+    rows: list[Row]
+    experiments: list[Experiment]  # the rows' runs, in their order
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Everything that is written, as tables, files and figures, about one data set."""
+
+    title: str
+    dataset: str
+    classnames: list[str]
+    images: int  # tested
+    reference: str
+    blocks: list[Block]
+    provenance: list[str]
+    published: dict[str, Any] | None  # {"source", "rows": method -> accuracy, maybe "column": what else it is}
+    warnings: list[str]
+    row: str = "method"  # what stands in the rows
+    split: str = "test"
+
+
+def compare(experiments: Sequence[Experiment], reference: str = "MPAFER", shots: Sequence[int] = ()) -> Comparison:
+    """Tables over every number of shots that was trained with; what does not learn stands in each of them.
+
+    Args:
+        experiments: from `load_experiments`.
+        reference: trainer, or trainer and config ("MPAFER tiny"), that the others are compared with.
+        shots: those asked for; a missing one is a warning.
+
+    Raises:
+        DataError: several rows of one table go by the reference's name, or runs have other test images.
+    """
+    experiments = aligned(experiments)
+    found = sorted({entry.shots for entry in experiments if entry.learns} or {ALL}, key=_order)
+    warnings = [f"no result of a method that learns: {shots_name(each)}" for each in shots if each not in found]
+    several = len({entry.cfg for entry in experiments}) > 1
+    blocks = []
+    for each in found:
+        chosen = [entry for entry in experiments if entry.shots == each or not entry.learns]
+        chosen.sort(key=lambda entry: (reference not in _names(entry), entry.name.lower()))
+        rows = [make_row(entry, each, entry.name if several else entry.trainer) for entry in chosen]
+        references = [entry for entry in chosen if reference in _names(entry)]
+        if len(references) > 1:
+            listed = ", ".join(f"'{entry.name}'" for entry in references)
+            raise DataError(f"several rows are {reference}: {listed}; choose by --reference, or by --cfg")
+        warnings += add_differences(rows, chosen, references[0] if references else None, reference, shots_name(each))
+        blocks.append(Block(each, rows, chosen))
+    first = experiments[0].runs[0]
+    own = first.trained_on == first.dataset
+    name = first.dataset if own else f"{first.dataset}, trained on {first.trained_on}"
+    return Comparison(
+        title=f"Methods on {name}",
+        dataset=name,
+        classnames=list(first.classnames),
+        images=len(first.images),
+        reference=reference,
+        blocks=blocks,
+        provenance=provenance(experiments),
+        published=published(first.dataset) if own else None,
+        warnings=warnings,
+        split=first.split,
+    )
+
+
+def _order(shots: int) -> float:
+    return float("inf") if shots == ALL else shots
+
+
+def _names(entry: Experiment) -> tuple[str, str]:
+    return entry.trainer, entry.name
+
+
+def write_comparison(
+    runs: str | Path,
+    out: str | Path,
+    reference: str = "MPAFER",
+    shots: Sequence[int] | None = None,
+    cfgs: Sequence[str] | None = None,
+) -> None:
+    """All files in ``out``, and the tables on the terminal.
+
+    Raises:
+        MissingFileError: no results, or none that is asked for.
+        DataError: results that cannot be read or compared; the files are named.
+    """
+    comparison = compare(load_experiments(runs, shots, cfgs), reference, shots or ())
+    write(comparison, draw_figures(comparison, Path(out)), out, "comparison")
+
+
+def write(comparison: Comparison, figures: Sequence[Figure], out: str | Path, stem: str) -> None:
+    """A comparison's document in all forms."""
+    named = [[_named(comparison, row) for row in block.rows] for block in comparison.blocks]
+    content = {
+        "dataset": comparison.dataset,
+        "split": comparison.split,
+        "test_images": comparison.images,
+        "classnames": comparison.classnames,
+        "reference": comparison.reference,
+        "difference": explanation(comparison.row, comparison.split),
+        "warnings": comparison.warnings,
+        "tables": [{"shots": b.shots, "rows": rows} for b, rows in zip(comparison.blocks, named, strict=True)],
+        "published": comparison.published,
+        "runs": comparison.provenance,
+    }
+    rows = [row for rows in named for row in rows]
+    document = sections(comparison, figures)
+    write_document(document, out, stem, csv=as_csv(rows), content=content, warnings=comparison.warnings)
+
+
+def _named(comparison: Comparison, row: Row) -> Row:
+    """The first column is called what stands in it."""
+    return {comparison.row: row["method"]} | {key: value for key, value in row.items() if key != "method"}
+
+
+def sections(comparison: Comparison, figures: Sequence[Figure] = ()) -> list[Section]:
+    """The whole document."""
+    tested = f"{comparison.images:,} {SPLITS[comparison.split]} images"
+    tested += " a seed." if comparison.split == "val" else "."
+    head: list[str | Table | Figure] = [f"{tested} {MEASURES}"]
+    if comparison.row == "method":
+        head.append(FIXED)
+    if comparison.dataset.startswith("SketchFER"):
+        head.append(DRAWN)
+    head += [f"Warning: {warning}." for warning in comparison.warnings]
+    found = [Section(comparison.title, 1, head)]
+    for block in comparison.blocks:
+        compared = any(row["difference"] is not None for row in block.rows)
+        results: list[str | Table | Figure] = [_results(comparison, block, compared)]
+        if compared:
+            results.append(explanation(comparison.row, comparison.split))
+        title, first = images_a_class(block.shots), text(comparison.row, "method")
+        recalls = [mean_of(name, "recall", name) for name in comparison.classnames]
+        found += [
+            Section(title.capitalize(), 2, results),
+            Section(f"Recall of each class, %, {title}", 3, [Table([first, *recalls], block.rows)], detail=True),
+            Section(f"Cost, mean over the seeds, {title}", 3, [_costs(first, block), MEMORY], detail=True),
+        ]
+    if comparison.published:
+        found.append(_published(comparison.published))
+    if figures:
+        found.append(Section("Figures", 2, list(figures), detail=True))
+    found.append(Section("Runs", 2, ["; ".join(comparison.provenance) + "."], detail=True))
+    return found
+
+
+def images_a_class(shots: int) -> str:
+    """As headings and captions say it."""
+    return "all training images" if shots == ALL else f"{shots} training image{'s' if shots > 1 else ''} a class"
+
+
+def _results(comparison: Comparison, block: Block, compared: bool) -> Table:
+    columns = [text(comparison.row, "method"), text("n", "n")]
+    columns += [mean(f"{name} %", key, lower_is_better=key == "ece") for key, name in METRICS.items()]
+    columns += differences(comparison.reference) if compared else []
+    return Table(columns, block.rows, is_significant)
+
+
+def _costs(first: Column, block: Block) -> Table:
+    def memory(row: Row) -> str:
+        size = row["peak_memory_bytes"]
+        return "-" if size is None else f"{size / 2**20:,.0f} ({row['peak_memory_of']})"
+
+    columns = [
+        first, number("learnable values", "learnable_values"), number("checkpoint bytes", "checkpoint_bytes"),
+        number("training s", "train_seconds", 1), number("images/s", "images_per_second", 1),
+        Column("peak memory MiB", memory),
+    ]  # fmt: skip
+    return Table(columns, block.rows)
+
+
+def _published(known: dict[str, Any]) -> Section:
+    rows = [
+        {"name": name, "value": value if isinstance(value, str) else f"{value:.2f}"}
+        for name, value in known["rows"].items()
+    ]
+    table = Table([text("published", "name"), text(known.get("column", "accuracy %"), "value")], rows)
+    return Section("Published, not measured here", 2, [table, f"Source: {known['source']}."], detail=True)
+
+
+def draw_figures(comparison: Comparison, folder: Path) -> list[Figure]:
+    """Accuracy over the shots, and a confusion matrix a method, in ``folder``/figures."""
+    made = [Figure("figures/accuracy.png", "Accuracy (WAR) over training images a class, mean ± sd")]
+    save_figure(lambda axes: _draw_accuracy(axes, comparison), folder / made[0].file, 7, 4)
+    seen: set[str] = set()  # what does not learn stands in every table
+    for block in comparison.blocks:
+        for row, entry in zip(block.rows, block.experiments, strict=True):
+            title = name = row["method"]
+            if entry.learns:
+                title, name = f"{title}, {images_a_class(block.shots)}", f"{name}_{shots_name(block.shots)}"
+            if name in seen:
+                continue
+            seen.add(name)
+            file = f"figures/confusion_{re.sub(r'[^A-Za-z0-9._=+-]', '-', name)}.png"
+            draw_confusion(entry, title, folder / file)
+            made.append(Figure(file, f"Confusion matrix, {title}, %"))
+    return made
+
+
+def _draw_accuracy(axes: Axes, comparison: Comparison) -> None:
+    ticks = {block.shots: place for place, block in enumerate(comparison.blocks)}
+    rows = [row for block in comparison.blocks for row in block.rows]
+    for place, method in enumerate(dict.fromkeys(row["method"] for row in rows)):
+        _draw_method(axes, [row for row in rows if row["method"] == method], ticks, line_style(place))
+    axes.set_xticks(list(ticks.values()), ["all" if shots == ALL else str(shots) for shots in ticks])
+    axes.set_xlim(-0.4, len(ticks) - 0.6)
+    axes.set_xlabel("training images a class")
+    axes.set_ylabel("WAR, %")
+    axes.set_title(comparison.dataset)
+    legend_outside(axes)
+
+
+def _draw_method(axes: Axes, rows: list[Row], ticks: dict[int, int], style: dict[str, Any]) -> None:
+    """A band over the numbers of shots; all images are a tick apart, reached by a dotted line."""
+    points = [(ticks[row["shots"]], row["accuracy"], row["accuracy_sd"] or 0.0, row["shots"]) for row in rows]
+    few, whole = [p for p in points if p[3] != ALL], [p for p in points if p[3] == ALL]
+    label = rows[0]["method"]
+    if len(few) > 1:
+        draw_band(axes, *zip(*((x, y, sd) for x, y, sd, _ in few), strict=True), label=label, **style)
+    for x, y, sd, _ in [*(few if len(few) == 1 else []), *whole]:
+        shown = None if few and (x, y, sd, ALL) in whole else label
+        axes.errorbar(x, y, yerr=sd, capsize=3, **style | {"linestyle": "none", "label": shown})
+    if few and whole:
+        (x, y, *_), (place, level, *_) = few[-1], whole[0]
+        axes.plot([x, place], [y, level], color=style["color"], linestyle=":", linewidth=1)

@@ -1,0 +1,43 @@
+"""Mean and deviation of experiments, however they differ: what a script prints at its end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from mpafer.results.experiments import find_results
+from mpafer.results.rows import METRICS, Row, means
+from mpafer.results.schema import RunResult
+from mpafer.results.table import Column, Table, text
+
+
+def summarise(folders: Iterable[str | Path]) -> list[Row]:
+    """One row per experiment: run, n, and per metric its mean and sample deviation (None with one run).
+
+    Raises:
+        MissingFileError: no finished run under a folder.
+        DataError: a file that is not a result of ours.
+    """
+    rows = []
+    for group, files in find_results(folders).items():
+        metrics = [RunResult.read(file).metrics for file in files]
+        rows.append({"run": str(group), "n": len(metrics), **means(metrics)})
+    return rows
+
+
+def as_text(rows: Sequence[Row]) -> str:
+    """The table people read, two decimals."""
+    columns = [text("run", "run"), text("n", "n"), *(Column(f"{name} %", _cell(key)) for key, name in METRICS.items())]
+    return Table(columns, list(rows)).text("simple")
+
+
+def _cell(key: str) -> Callable[[Row], str]:
+    """``67.29 ± 0.50``, and ``67.29 ± -`` of one run."""
+
+    def cell(row: Row) -> str:
+        if row[key] is None:
+            return "-"
+        deviation = row[f"{key}_sd"]
+        return f"{row[key]:.2f} ± {'-' if deviation is None else f'{deviation:.2f}'}"
+
+    return cell

@@ -1,0 +1,127 @@
+"""The one table: unrounded rows, and columns that say how their values are shown and which of them is better."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tabulate import tabulate
+
+Row = dict[str, Any]
+SIGNIFICANT = 0.05  # p after Holm, below which a difference bears a mark
+
+
+@dataclass(frozen=True)
+class Column:
+    """What a column shows of a row, and where there is a best value, what it is judged by."""
+
+    title: str
+    show: Callable[[Row], str]
+    value: Callable[[Row], float | None] | None = None  # None: nothing to rank
+    lower_is_better: bool = False
+
+    def ranks(self, rows: Sequence[Row]) -> dict[int, int]:
+        """Number of a row -> 1 for the best value, 2 for the second, as they are shown: equal ones share a rank."""
+        if self.value is None or len(rows) < 2:
+            return {}
+        shown = [None if (value := self.value(row)) is None else round(value, 2) for row in rows]
+        order = sorted({value for value in shown if value is not None}, reverse=not self.lower_is_better)
+        places = {value: rank for rank, value in enumerate(order[:2], start=1)}
+        return {number: places[value] for number, value in enumerate(shown) if value in places}
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table to be read. The first column names the rows and stands left, the others right."""
+
+    columns: list[Column]
+    rows: list[Row]
+    mark: Callable[[Row], bool] = lambda row: False  # rows whose first column bears a mark of significance in LaTeX
+
+    @property
+    def headers(self) -> list[str]:
+        return [column.title for column in self.columns]
+
+    @property
+    def body(self) -> list[list[str]]:
+        return [[column.show(row) for column in self.columns] for row in self.rows]
+
+    def text(self, form: str) -> str:
+        """In one of tabulate's formats."""
+        sides = ("left", *["right"] * (len(self.columns) - 1))
+        return tabulate(self.body, self.headers, tablefmt=form, disable_numparse=True, colalign=sides)
+
+
+def text(title: str, key: str) -> Column:
+    """A value as it is; "-" where there is none."""
+    return Column(title, lambda row: "-" if row[key] in (None, "") else str(row[key]))
+
+
+def number(title: str, key: str, digits: int = 0) -> Column:
+    """A number with its thousands apart."""
+    return Column(title, lambda row: "-" if row[key] is None else f"{row[key]:,.{digits}f}")
+
+
+def mean(title: str, key: str, *, lower_is_better: bool = False) -> Column:
+    """``67.29 ± 0.50`` of the keys ``key`` and ``key_sd``."""
+    return Column(title, lambda row: plus_minus(row[key], row[f"{key}_sd"]), lambda row: row[key], lower_is_better)
+
+
+def mean_of(title: str, key: str, name: str) -> Column:
+    """As `mean`, of one entry of the dictionaries ``key`` and ``key_sd``."""
+    return Column(title, lambda row: plus_minus(row[key][name], row[f"{key}_sd"][name]), lambda row: row[key][name])
+
+
+def plus_minus(value: float | None, deviation: float | None) -> str:
+    """``67.29 ± 0.50``; without a deviation the value alone."""
+    if value is None:
+        return "-"
+    return f"{value:.2f}" if deviation is None else f"{value:.2f} ± {deviation:.2f}"
+
+
+def differences(reference: str) -> list[Column]:
+    """Difference to the reference, its interval, p and p after Holm's correction."""
+
+    def shown(form: Callable[[Row], str]) -> Callable[[Row], str]:
+        return lambda row: "-" if row["difference"] is None else form(row)
+
+    return [
+        Column(f"ΔWAR to {reference}", shown(lambda row: f"{row['difference']:+.2f}")),
+        Column("95 % interval", shown(lambda row: f"{row['difference_low']:+.2f} to {row['difference_high']:+.2f}")),
+        Column("p", shown(lambda row: f"{row['p']:.4f}")),
+        Column("p_holm", shown(lambda row: f"{row['p_holm']:.4f}")),
+    ]
+
+
+def is_significant(row: Row) -> bool:
+    """Whether a row differs from the reference by more than the luck of the test images."""
+    return row.get("p_holm") is not None and row["p_holm"] < SIGNIFICANT
+
+
+def as_csv(rows: Sequence[Row], words: Callable[[str, Any], str] = lambda key, value: " ".join(map(str, value))) -> str:
+    """Rows, unrounded; an entry of a dictionary is a column of its own, ``recall_fear``, and of a list are its words.
+
+    Args:
+        rows: all with the same keys.
+        words: key and list, or what else is no plain value -> its text.
+    """
+    flat = [_flat(row, words) for row in rows]
+    file = io.StringIO()
+    writer = csv.DictWriter(file, fieldnames=list(flat[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(flat)
+    return file.getvalue()
+
+
+def _flat(row: Row, words: Callable[[str, Any], str]) -> Row:
+    flat: Row = {}
+    for key, value in row.items():
+        if isinstance(value, dict):
+            what = key.removesuffix("_sd")
+            flat |= {f"{what}_{name}{key[len(what) :]}": entry for name, entry in value.items()}
+        else:
+            flat[key] = words(key, value) if isinstance(value, list) else value
+    return flat
