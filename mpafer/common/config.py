@@ -33,7 +33,7 @@ def read_file(path: str | Path) -> Values:
         raise FileNotFoundError(f"no config file {path}; that folder holds: {known}")
     try:
         node = CfgNode(yaml.safe_load(path.read_text("utf-8")) or {})
-    except (yaml.YAMLError, AttributeError) as error:
+    except (yaml.YAMLError, AttributeError, AssertionError) as error:
         raise ValueError(f"{path} is not YAML with keys and values: {error}") from error
     return {key: CfgNode._decode_cfg_value(value) for key, value in leaves(node)}
 
@@ -121,4 +121,4 @@ def leaves(node: CfgNode, prefix: str = "") -> Iterator[tuple[str, Any]]:
         if isinstance(value, CfgNode):
             yield from leaves(value, f"{prefix}{key}.")
         else:
-            yield prefix + key, value
+            yield f"{prefix}{key}", value
