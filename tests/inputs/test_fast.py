@@ -22,7 +22,7 @@ from torchvision.transforms import functional as F
 
 from mpafer.common import distributed
 from mpafer.common.config import differences, extend_cfg
-from mpafer.common.defaults import get_cfg_default
+from mpafer.common.defaults import default_config
 from mpafer.common.files import TEMPORARY
 from mpafer.engine import host
 from mpafer.inputs import recipe, store
@@ -237,7 +237,7 @@ def test_a_wrapper_of_ones_own_and_fast_false_are_plain(cfg: Any, faces: list[Da
 @pytest.mark.parametrize("engine, fast", [("builtin", True), ("dassl", False)])
 def test_it_is_the_default_of_our_own_engine(monkeypatch, engine: str, fast: bool) -> None:
     monkeypatch.setattr(host, "ENGINE", engine)
-    config = get_cfg_default()
+    config = default_config()
     extend_cfg(config)
     assert config.DATALOADER.FAST is fast
     other = config.clone()

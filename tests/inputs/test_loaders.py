@@ -11,7 +11,7 @@ from PIL import Image
 from support import toy as engine_toy
 
 from mpafer.common import distributed
-from mpafer.common.defaults import get_cfg_default
+from mpafer.common.defaults import default_config
 from mpafer.inputs import transforms
 from mpafer.inputs.datum import DatasetBase, Datum
 from mpafer.inputs.loaders import DataManager, build_data_loader, set_epoch
@@ -191,7 +191,7 @@ def test_loader_errors(root, tmp_path):
 
 
 def input_cfg(*names: str, size: tuple[int, int] = (16, 16), mode: str = "bicubic"):
-    cfg = get_cfg_default()
+    cfg = default_config()
     cfg.INPUT.SIZE, cfg.INPUT.INTERPOLATION, cfg.INPUT.TRANSFORMS = size, mode, names
     cfg.INPUT.CUTOUT_LEN, cfg.INPUT.GB_K = 6, 3
     return cfg
