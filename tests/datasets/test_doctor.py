@@ -298,6 +298,8 @@ def test_accepted_errors_are_warnings(check, tmp_path):
         (["rafdb", "DATASET.SHOTS", "1"], "DATASET.NUM_SHOTS"),
         (["rafdb", "DATASET.NUM_SHOTS"], "KEY VALUE pairs"),
         (["nowhere/set.yaml"], "no config file nowhere/set.yaml"),
+        (["rafdb", "DATASET.FOLD", "1"], "DATASET.FOLD is an option of CKPlus, and this run's data set is RAFDB"),
+        (["FERPlusses"], r"no data set 'FERPlusses': did you mean FERPlus\?"),
     ],
 )
 def test_mistakes_on_the_command_line(tmp_path, arguments, message):
