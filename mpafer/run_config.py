@@ -107,8 +107,8 @@ def _foreign_options(method: type[PromptTrainer] | None, dataset: type[FERDatase
                 owners.setdefault(
                     f"TRAINER.{other.node}.{key}", f"an option of {name}, {method.__name__} has none such"
                 )
+    run = f"this run's data set is {dataset.__name__}" if dataset else "no data set is named"
     for name, data in DATASETS.items():
         for key in data.Options().node():
-            ours = dataset.__name__ if dataset else "no data set is named"
-            owners.setdefault(f"DATASET.{key}", f"an option of {name}, and this run's data set is {ours}")
+            owners.setdefault(f"DATASET.{key}", f"an option of {name}, and {run}")
     return owners

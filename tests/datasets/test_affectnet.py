@@ -26,7 +26,6 @@ from mpafer.datasets import remembered as cache
 from mpafer.datasets.affectnet import AffectNet7, AffectNet8
 from mpafer.datasets.reading import MissingDataError
 
-pytestmark = pytest.mark.usefixtures("own_cache")
 BOTH = pytest.mark.parametrize(("dataset", "classes"), [(AffectNet7, 7), (AffectNet8, 8)])
 NUMBERS = [str(i) for i in range(8)]
 NAMES = ["Neutral", "happy", "Sad", "surprised", "fear", "disgust", "Angry", "contempt"]

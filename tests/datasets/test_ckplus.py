@@ -20,11 +20,10 @@ from support.miniatures_fer import (
     tally,
 )
 
-from mpafer.datasets.ckplus import CKPlus, CKPlus8
+from mpafer.datasets.ckplus import CKPlus, CKPlus8, CKPlusOptions
 from mpafer.datasets.labels import CKPLUS_IDS
 from mpafer.datasets.reading import MissingDataError
 
-pytestmark = pytest.mark.usefixtures("own_cache")
 IMAGES = "cohn-kanade-images"
 PEAKS = {"disgust": 1, "surprise": 1, "happiness": 1, "anger": 1, "sadness": 1, "fear": 1}  # and contempt in CKPlus8
 LABELLED = [sequence for sequence in CK_SEQUENCES if sequence[2]]
@@ -116,9 +115,8 @@ def test_folds_are_by_subject(cfg, tmp_path, make, dataset):
     subjects = sorted({sequence[0] for sequence in LABELLED})  # six; S022 has no label
     whole, tested = names(dataset(cfg).test), []
     for fold, subject in enumerate(subjects, start=1):
-        cfg.DATASET.FOLD = fold
         data = dataset.__new__(dataset)  # __init__ refuses so small a training part, which lacks a class
-        data.options = cfg.DATASET
+        data.options = CKPlusOptions(fold=fold)
         train, test = ([Path(item.impath).stem for item in data.find(tmp_path)[split]] for split in ("train", "test"))
         # S011 shows nothing but contempt: in seven classes its fold is empty, and yet it is dealt
         assert {name[:4] for name in test} == ({subject} if subject != "S011" or dataset is CKPlus8 else set())
@@ -182,9 +180,11 @@ def test_table_of_pixels(cfg, tmp_path, caplog):
 @pytest.mark.parametrize(
     ("option", "value", "message"),
     [
-        ("NEUTRAL", "use", "DATASET.NEUTRAL is 'use': did you mean used"),
-        ("FRAMES", 0, "DATASET.FRAMES is 0"),
-        ("FOLD", 11, "DATASET.FOLD 11.*from 1 to 10"),
+        ("NEUTRAL", "use", r"DATASET\.NEUTRAL is 'use'; choose one of used, labelled, all, none"),
+        ("FRAMES", 0, r"DATASET\.FRAMES is 0; it must be at least 1"),
+        ("FRAMES", "2", r"DATASET\.FRAMES is '2'; it must be of type int"),
+        ("FOLD", 11, r"DATASET\.FOLD is 11; it must be at most 10"),
+        ("FOLD", -1, r"DATASET\.FOLD is -1; it must be at least 0"),
         ("NUM_SHOTS", 4, "CKPlus is a test set, DATASET.NUM_SHOTS has no training images"),
     ],
 )

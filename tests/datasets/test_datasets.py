@@ -1,4 +1,4 @@
-"""RAF-DB in every layout, its checks and splits; the table of labels and its descriptions."""
+"""RAF-DB in every layout, its checks and splits; drawn faces; which data sets there are."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+import yaml
 from PIL import Image, ImageChops, ImageStat
 from support.miniatures import RAFDB_LAYOUTS, make_rafdb, make_sketchfer, rafdb_rows
 
-from mpafer.datasets import crops, labels
-from mpafer.datasets import fer_dataset as base
+from mpafer.datasets import DATASETS, crops, find_dataset, labels
 from mpafer.datasets import reading as files
 from mpafer.datasets.rafdb import RAFDB
 from mpafer.datasets.reading import MissingDataError
+from mpafer.prompting.expressions import CLASSES
 
 OFFICIAL = ["surprise", "fear", "disgust", "happiness", "sadness", "anger", "neutral"]
 
@@ -70,11 +71,13 @@ def test_crops_are_the_box_with_its_margin_and_made_once(cfg, tmp_path, monkeypa
         RAFDB(cfg)
 
 
-def test_crops_go_to_the_cache_where_the_data_are_read_only(cfg, tmp_path, monkeypatch):
+def test_crops_go_to_the_cache_where_the_data_are_read_only(cfg, tmp_path, monkeypatch, own_cache):
     make_rafdb(tmp_path, "originals")
     monkeypatch.setattr(crops.os, "access", lambda *_: False)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    assert Path(RAFDB(cfg).train_x[0].impath).is_relative_to(tmp_path / "cache/mpafer/crops")
+    assert Path(RAFDB(cfg).train_x[0].impath).is_relative_to(own_cache / "crops")
+    monkeypatch.delenv("MPAFER_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    assert Path(RAFDB(cfg).train_x[0].impath).is_relative_to(tmp_path / "xdg/mpafer/crops")
 
 
 @pytest.mark.parametrize(
@@ -288,7 +291,7 @@ def test_sketchfer_is_generated_once_and_read(cfg, tmp_path, monkeypatch, name, 
         rows = [
             {"file": f"{split}/{split}_{i}.png", "split": split, "label": label}
             for split in ("train", "test")
-            for i, label in enumerate(labels.CLASSES[::-1])
+            for i, label in enumerate(CLASSES[::-1])
         ]
         for row in rows:
             (tmp_path / "sketchfer" / row["file"]).parent.mkdir(parents=True, exist_ok=True)
@@ -299,124 +302,51 @@ def test_sketchfer_is_generated_once_and_read(cfg, tmp_path, monkeypatch, name, 
     monkeypatch.setattr(sketchfer, "is_complete", lambda root, domain: (root / "sketchfer/annotations.jsonl").exists())
     dataset = getattr(sketchfer, name)
     data = dataset(cfg)
-    assert data.classnames == list(labels.CLASSES[:classes])
+    assert data.classnames == list(CLASSES[:classes])
     assert len(data.train_x) == len(data.test) == classes
     dataset(cfg)
     assert len(calls) == 1
 
 
-@pytest.mark.parametrize(("name", "classes"), [("SketchFER", 7), ("SketchFER8", 8)])
-def test_drawn_faces_are_read_as_they_were_annotated(cfg, tmp_path, name, classes):
+def test_drawn_faces_are_read_as_they_were_annotated(cfg, tmp_path):
     from mpafer.datasets import sketchfer
 
     folder = make_sketchfer(tmp_path)
-    data = getattr(sketchfer, name)(cfg)
     lines = (folder / "annotations.jsonl").read_text().splitlines()
     truth = {str(folder / row["file"]): row["label"] for row in map(json.loads, lines)}
-    found = {datum.impath: datum.classname for datum in [*data.train_x, *data.test]}
-    assert found == {path: label for path, label in truth.items() if label in labels.CLASSES[:classes]}
-    assert all(Path(path).is_file() for path in found)
+    assert set(truth.values()) == set(CLASSES)
+    for dataset, classes in ((sketchfer.SketchFER, CLASSES[:7]), (sketchfer.SketchFER8, CLASSES)):
+        data = dataset(cfg)
+        found = {datum.impath: datum.classname for datum in [*data.train_x, *data.test]}
+        assert found == {path: label for path, label in truth.items() if label in classes}
+        assert all(Path(path).is_file() for path in found)
 
 
-# --- registry, labels, descriptions ---------------------------------------------------------------
-
-
-def test_registered_once_and_never_over_another():
-    known = base.DATASET_REGISTRY.registered_names()
-    assert {"RAFDB", "SketchFER", "SketchFER8"} <= set(known)
-    theirs = base.DATASET_REGISTRY.get("RAFDB")
-    base.register(type("RAFDB", (base.FERDataset,), {}))
-    assert base.DATASET_REGISTRY.get("RAFDB") is theirs
+# --- which there are ------------------------------------------------------------------------------
 
 
 def test_every_data_set_has_a_yaml_that_names_it(repo):
-    import yaml
-
     files = sorted((repo / "configs/datasets").glob("*.yaml"))
     names = {yaml.safe_load(file.read_text())["DATASET"]["NAME"] for file in files}
-    ours = {cls for cls in base.DATASET_REGISTRY.registered_names() if "mpafer" in module_of(cls)}
-    assert names == ours
+    assert names == set(DATASETS) and {"RAFDB", "SketchFER", "SketchFER8"} <= names
+    assert all(find_dataset(name).__name__ == name for name in names)
 
 
-def module_of(name: str) -> str:
-    return base.DATASET_REGISTRY.get(name).__module__
+def test_an_unknown_data_set_names_the_closest():
+    with pytest.raises(ValueError, match=r"no data set 'RAF-DB': did you mean RAFDB\?"):
+        find_dataset("RAF-DB")
+    with pytest.raises(ValueError, match=r"no data set 'zzz': known: AffectNet7, .*SketchFERB"):
+        find_dataset("zzz")
 
 
-@pytest.mark.parametrize(
-    ("spelling", "name"),
-    [
-        ("Angry", "anger"),
-        ("HAPPY", "happiness"),
-        ("suprise", "surprise"),
-        ("afraid", "fear"),
-        (" sadness ", "sadness"),
-        ("normal", "neutral"),
-        ("disgusted", "disgust"),
-        ("Contempt", "contempt"),
-    ],
-)
-def test_canonical_names(spelling, name):
-    assert labels.canonical(spelling) == name
-
-
-def test_unknown_name_lists_the_known():
-    with pytest.raises(ValueError, match=r"'bored'.*surprise, fear.*contempt"):
-        labels.canonical("bored")
-
-
-def test_one_order_for_all():
-    assert (*OFFICIAL, "contempt") == labels.CLASSES
+def test_ids_are_those_of_the_published_files():
     assert labels.RAFDB_IDS == {
-        1: "surprise",
-        2: "fear",
-        3: "disgust",
-        4: "happiness",
-        5: "sadness",
-        6: "anger",
-        7: "neutral",
-    }
-    assert set(labels.ALIASES.values()) == set(labels.CLASSES) and not set(labels.ALIASES) & set(labels.CLASSES)
+        1: "surprise", 2: "fear", 3: "disgust", 4: "happiness", 5: "sadness", 6: "anger", 7: "neutral",
+    }  # fmt: skip
+    assert labels.in_order(labels.AFFECTNET_IDS, range(8)) == (3, 4, 5, 1, 2, 6, 0, 7)
 
 
-def test_shipped_descriptions_are_the_papers_table():
-    table = labels.load_descriptions()
-    assert tuple(table) == labels.CLASSES
-    assert table["anger"] == "Furrowed eyebrows, narrow eyes, tightened lips, and flared nostrils."
-    assert table["contempt"].startswith("One side of its mouth raised") and table["contempt"].endswith("raised chin.")
-
-
-@pytest.mark.parametrize("ending", ["yaml", "json"])
-def test_users_own_descriptions(tmp_path, ending):
-    own = tmp_path / f"mine.{ending}"
-    own.write_text(json.dumps({"Happy": "A grin.", "angry": "A frown.", "bored": "Half-closed eyes."}))
-    assert labels.load_descriptions(own, ["anger", "happy", "bored"]) == {
-        "anger": "A frown.",
-        "happy": "A grin.",
-        "bored": "Half-closed eyes.",
-    }
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        ('{"happy": "A grin."}', "no description of anger.*it has happiness"),
-        ('["a", "b"]', "must map class names"),
-        ('{"anger": 3}', "'anger' must be a text"),
-        ('{"anger": "a", "angry": "b"}', "'anger' twice"),
-        ("{", "neither YAML"),
-    ],
-)
-def test_bad_descriptions_name_the_file(tmp_path, content, message):
-    own = tmp_path / "mine.yaml"
-    own.write_text(content)
-    with pytest.raises(ValueError, match=message) as error:
-        labels.load_descriptions(own, ["anger"])
-    assert str(own) in str(error.value)
-
-
-def test_no_file_of_descriptions(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"nowhere\.yaml"):
-        labels.load_descriptions(tmp_path / "nowhere.yaml")
+# --- how files are found --------------------------------------------------------------------------
 
 
 def test_no_single_looks_at_files(tmp_path, monkeypatch):

@@ -10,7 +10,6 @@ import sys
 from collections.abc import Callable
 from itertools import combinations
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -33,7 +32,6 @@ from mpafer.datasets.rafdb import RAFDB
 from mpafer.doctor import duplicates, images, subject
 from mpafer.doctor.checks import diagnose
 from mpafer.doctor.findings import KINDS, Finding
-from mpafer.engine.host import Datum
 
 LIST = "EmoLabel/list_patition_label.txt"
 
@@ -300,6 +298,8 @@ def test_accepted_errors_are_warnings(check, tmp_path):
         (["rafdb", "DATASET.SHOTS", "1"], "DATASET.NUM_SHOTS"),
         (["rafdb", "DATASET.NUM_SHOTS"], "KEY VALUE pairs"),
         (["nowhere/set.yaml"], "no config file nowhere/set.yaml"),
+        (["rafdb", "DATASET.FOLD", "1"], "DATASET.FOLD is an option of CKPlus, and this run's data set is RAFDB"),
+        (["FERPlusses"], r"no data set 'FERPlusses': did you mean FERPlus\?"),
     ],
 )
 def test_mistakes_on_the_command_line(tmp_path, arguments, message):
@@ -398,31 +398,15 @@ def test_labels_that_no_class_has(check, tmp_path, monkeypatch):
     assert status == 1 and {"labels", "empty"} <= set(kinds(report)) and "7 in train" in said
 
 
-def test_data_set_of_another_base_class(tmp_path, cfg, monkeypatch):
-    """Dassl's own: lists of Datum, no published counts."""
+def test_faults_of_our_own_keep_their_traceback(cfg, tmp_path, monkeypatch):
+    make_rafdb(tmp_path)
+    cfg.DATASET.NAME = "RAFDB"
 
-    class Other:
-        def __init__(self, cfg):
-            self._classnames = ["a", "b"]
-            self._train_x = [Datum(f"{tmp_path}/{i}.png", i % 2, classname="ab"[i % 2]) for i in range(4)]
-            self._val, self._test = None, self._train_x[:1]
-
-    for number in range(3):
-        noise(tmp_path / f"{number}.png", (64, 64), number)
-    monkeypatch.setattr(subject, "DATASET_REGISTRY", SimpleNamespace(get=lambda name: Other))
-    patient = subject.load(cfg)
-    assert [len(items) for items in patient.splits.values()] == [4, 1]
-    assert [finding.kind for finding in findings_of(patient)] == ["missing", "leak", "untested"]
-
-
-def test_faults_of_our_own_keep_their_traceback(tmp_path, cfg, monkeypatch):
-    def broken(cfg):
+    def broken(self, folder):
         raise TypeError("a bug")
 
-    monkeypatch.setattr(
-        subject, "DATASET_REGISTRY", SimpleNamespace(get=lambda name: type("X", (), {"__init__": broken}))
-    )
-    with pytest.raises(TypeError):
+    monkeypatch.setattr(RAFDB, "read", broken)
+    with pytest.raises(TypeError, match="a bug"):
         subject.load(cfg)
 
 
@@ -461,7 +445,7 @@ def test_two_processes_find_what_one_finds(tmp_path):
     ],
 )  # fmt: skip
 def test_every_data_set_is_looked_over(
-    check: Callable, tmp_path: Path, own_cache: Path, name: str, make: Callable, images: int | None
+    check: Callable, tmp_path: Path, name: str, make: Callable, images: int | None
 ) -> None:
     make(tmp_path)
     _, text, report = check("--jobs", "1", name=name)

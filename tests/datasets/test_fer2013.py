@@ -27,7 +27,6 @@ from mpafer.datasets.fer2013 import FER2013
 from mpafer.datasets.labels import FER2013_IDS
 from mpafer.datasets.reading import MissingDataError
 
-pytestmark = pytest.mark.usefixtures("own_cache")
 MIRROR = ["angry", "disgust", "fear", "happy", "neutral", "sad", "surprise"]
 FORMS = {
     "official": {},

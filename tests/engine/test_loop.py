@@ -1,4 +1,4 @@
-"""The built-in trainer: log lines, hooks, selection, resuming, mixed precision, several processes."""
+"""The loop: log lines, steps, selection, resuming, mixed precision, several processes."""
 
 from __future__ import annotations
 
@@ -14,10 +14,9 @@ import torch
 from support import toy as engine_toy
 
 from mpafer.common.seeds import derive_seed, set_random_seed
-from mpafer.engine import checkpoint
-from mpafer.engine.base import TrainerBase
+from mpafer.engine import saving
 from mpafer.engine.checkpoint import latest_epoch, load_checkpoint, saved_epochs
-from mpafer.engine.log import MetricMeter, setup_logger
+from mpafer.engine.log import MetricMeter, TensorBoard, setup_logger
 
 
 @pytest.fixture(scope="module")
@@ -39,12 +38,14 @@ class Stopped(Exception): ...
 
 def stop_after(monkeypatch, epochs: int) -> None:
     """Let training end, without a chance to tidy up, when that many epochs are saved."""
+    run = engine_toy.ToyTrainer.run_epoch
 
-    def before_epoch(self):
+    def run_epoch(self):
         if self.epoch == epochs:
             raise Stopped
+        run(self)
 
-    monkeypatch.setattr(engine_toy.ToyTrainer, "before_epoch", before_epoch)
+    monkeypatch.setattr(engine_toy.ToyTrainer, "run_epoch", run_epoch)
 
 
 # --- the log
@@ -53,15 +54,15 @@ def stop_after(monkeypatch, epochs: int) -> None:
 def test_log_lines_are_dassls(root, tmp_path, capsys):
     engine_toy.train(root, tmp_path, "TEST.PER_CLASS_RESULT", True, "TEST.COMPUTE_CMAT", True)
     log = capsys.readouterr().out
-    pattern = r"^epoch \[2/4\] batch \[3/6\] time T \(T\) data T \(T\) loss L \(L\) lr 1\.0000e-02 eta H$"
+    losses = r"loss L \(L\) acc L \(L\) ce_loss L \(L\) other_loss 0\.0000 \(0\.0000\)"
+    pattern = rf"^epoch \[2/4\] batch \[3/6\] time T \(T\) data T \(T\) {losses} lr 1\.0000e-02 eta H$"
     pattern = pattern.replace("T", r"\d+\.\d{3}").replace("L", r"\d+\.\d{4}").replace("H", r"\d:\d\d:\d\d")
     assert re.search(pattern, log, re.MULTILINE)
     assert log.count("epoch [") == 4 * 2  # six batches, PRINT_FREQ 3
     for line in (
-        "Loading evaluator: Classification",
         "No checkpoint found, train from scratch",
         f"Initialize tensorboard \\(log_dir={tmp_path}/tensorboard\\)",
-        f"Checkpoint saved to {tmp_path}/linear/model.pth.tar-4",
+        f"Checkpoint saved to {tmp_path}/prompts/model.pth.tar-4",
         "Finish training",
         "Deploy the last-epoch model",
         r"Evaluate on the \*test\* set",
@@ -120,45 +121,69 @@ def test_meters_and_seeds():
     assert len({derive_seed(*keys) for keys in [(0, 1, 2), (0, 2, 1), (1, 1, 2), (0, 1, 2, 1)]}) == 4
 
 
-# --- models and steps
-
-
-def test_registering_models():
-    trainer = TrainerBase()
-    trainer.register_model("a", torch.nn.Linear(1, 1))
-    trainer.register_model("b", torch.nn.Linear(1, 1))
-    assert trainer.get_model_names() == ["a", "b"] and trainer.get_model_names("b") == ["b"]
-    trainer.set_model_mode("eval", "a")
-    assert not trainer._models["a"].training and trainer._models["b"].training
-    with pytest.raises(ValueError, match="'a' is already registered"):
-        trainer.register_model("a", torch.nn.Linear(1, 1))
-    with pytest.raises(ValueError, match="no model called c; registered: a, b"):
-        trainer.update_lr("c")
-    with pytest.raises(ValueError, match="mode 'trane'"):
-        trainer.set_model_mode("trane")
+# --- steps
 
 
 def test_a_loss_that_is_not_finite_names_step_and_terms(root, tmp_path):
     trainer = engine_toy.build(root, tmp_path)
     with torch.no_grad():
-        trainer.model[2].weight.fill_(float("nan"))
+        trainer.model.prompts[2].weight.fill_(float("nan"))
     message = r"Loss is infinite or NaN! epoch \[1/4\] batch \[1/6\]: ce_loss=nan, other_loss=0"
     with pytest.raises(FloatingPointError, match=message):
         trainer.train()
-    assert saved_epochs(tmp_path / "linear") == []
+    assert saved_epochs(tmp_path / "prompts") == []
+
+
+def test_a_loss_that_breaks_in_between_is_the_one_that_is_named(root, tmp_path, monkeypatch):
+    """Losses are looked at every PRINT_FREQ steps and at an epoch's end; what was saved before stays."""
+    losses = engine_toy.ToyModel.losses
+    for at, where in ((8, r"epoch \[2/4\] batch \[2/6\]"), (11, r"epoch \[2/4\] batch \[5/6\]")):
+        steps = iter(range(100))
+
+        def breaking(self, out, labels, at=at, steps=steps):
+            terms = losses(self, out, labels)
+            return terms | {"other_loss": terms["ce_loss"] / (0 if next(steps) == at - 1 else 1)}
+
+        output = tmp_path / str(at)
+        with monkeypatch.context() as patch:
+            patch.setattr(engine_toy.ToyModel, "losses", breaking)
+            with pytest.raises(FloatingPointError, match=rf"{where}: ce_loss=[\d.]+, other_loss=inf$"):
+                engine_toy.train(root, output, "TRAIN.PRINT_FREQ", 4)
+        assert saved_epochs(output / "prompts") == [1]
+        assert torch.isfinite(load_checkpoint(output / "prompts/model.pth.tar-1")["state_dict"]["2.weight"]).all()
+
+
+def test_what_tensorboard_gets(root, tmp_path, monkeypatch):
+    written: dict[str, dict[int, float]] = {}
+
+    class Writer:
+        def add_scalar(self, tag, value, step):
+            assert step not in written.setdefault(tag, {}), "each step once"
+            written[tag][step] = float(value)
+
+        def close(self):
+            written["closed"] = {}
+
+    monkeypatch.setattr(TensorBoard, "open", lambda self, folder: setattr(self, "writer", Writer()))
+    trainer = engine_toy.train(root, tmp_path, "TRAIN.PRINT_FREQ", 4, "OPTIM.MAX_EPOCH", 2)
+    assert "closed" in written and trainer.tensorboard.writer is None
+    for name in ("train/loss", "train/acc", "train/ce_loss", "train/other_loss", "train/lr"):
+        assert list(written[name]) == list(range(2 * 6)), name
+    assert [written["train/lr"][step] for step in (0, 4, 6)] == pytest.approx([1e-5, 1e-5, 1e-2])
+    assert written["test/accuracy"] == {1: trainer.metrics["accuracy"]}
 
 
 @pytest.mark.skipif(not hasattr(torch.amp, "GradScaler"), reason="before torch 2.3 loss scaling is for CUDA alone")
 def test_the_loss_scaler_absorbs_overflow(root, tmp_path):
     trainer = engine_toy.build(root, tmp_path)
     trainer.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**127)
-    batch = next(iter(trainer.train_loader_x))
+    batch = next(iter(trainer.dm.train_loader))
     batch["img"] = batch["img"] * 100  # gradients times the scale leave float32's range
     before = trainer.weights
-    trainer.forward_backward(batch)
+    trainer.step(batch)
     assert torch.equal(trainer.weights, before) and trainer.scaler.get_scale() == 2.0**126
     trainer.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**10)
-    trainer.forward_backward(batch)
+    trainer.step(batch)
     assert not torch.equal(trainer.weights, before) and torch.isfinite(trainer.weights).all()
 
 
@@ -166,10 +191,13 @@ def test_the_loss_scaler_absorbs_overflow(root, tmp_path):
 
 
 def test_nothing_is_chosen_on_test_images(root, tmp_path):
-    without_val = ("DATASET.VAL_PERCENT", 0.0)
+    without_val = ("TRAINER.TOY.VAL", False)
     for option in (("TEST.FINAL_MODEL", "best_val"), ("TEST.SPLIT", "val")):
         with pytest.raises(ValueError, match="ToyFaces has no validation split, and nothing is chosen on test images"):
             engine_toy.build(root, tmp_path, *without_val, *option)
+    for key, choices in (("FINAL_MODEL", "last_step, best_val"), ("SPLIT", "test, val")):
+        with pytest.raises(ValueError, match=rf"TEST\.{key} is 'train'; choose one of {choices}"):
+            engine_toy.build(root, tmp_path, f"TEST.{key}", "train")
     with pytest.raises(ValueError, match="no 'val' split to evaluate on"):
         engine_toy.build(root, tmp_path, *without_val).test("val")
 
@@ -184,10 +212,10 @@ def test_best_val_deploys_the_best_epoch_on_validation(root, tmp_path, monkeypat
     monkeypatch.setattr(engine_toy.ToyTrainer, "test", test)
     engine_toy.train(root, tmp_path, "TEST.FINAL_MODEL", "best_val")
     assert seen == ["val"] * 4 + [None]
-    best = load_checkpoint(tmp_path / "linear" / "model-best.pth.tar")
+    best = load_checkpoint(tmp_path / "prompts" / "model-best.pth.tar")
     assert (best["epoch"], best["val_result"]) == (2, 80.0)  # the earlier of equals
     assert "(epoch=2, val_result=80.0)" in capsys.readouterr().out
-    assert latest_epoch(tmp_path / "linear") == 4
+    assert latest_epoch(tmp_path / "prompts") == 4
 
 
 def test_loading_by_epoch_is_strict(root, undisturbed, tmp_path):
@@ -209,13 +237,28 @@ def test_predictions_cover_every_image_once(undisturbed, root):
     assert predictions.labels.tolist() == [i % 3 for i in range(13)]
 
 
+def test_what_learns_nothing_is_only_tested(root, tmp_path, capsys, monkeypatch):
+    build = engine_toy.ToyTrainer.build_model
+    monkeypatch.setattr(
+        engine_toy.ToyTrainer, "build_model", lambda self: (build(self), setattr(self, "trained", None))
+    )
+    trainer = engine_toy.build(root, tmp_path)
+    before = trainer.weights
+    trainer.train()
+    trainer.load_model("")  # nor has it anything to load
+    assert torch.equal(trainer.weights, before) and trainer.predictions.scores.shape == (13, 3)
+    log = capsys.readouterr().out
+    assert "Evaluate on the *test* set" in log and "epoch [" not in log
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["results.json", "scores.npz"]
+
+
 # --- checkpoints and resuming
 
 
 def test_only_the_latest_and_the_asked_for_epochs_stay(root, tmp_path, undisturbed):
-    assert saved_epochs(undisturbed[1] / "linear") == [4]
+    assert saved_epochs(undisturbed[1] / "prompts") == [4]
     engine_toy.train(root, tmp_path, "TRAIN.CHECKPOINT_FREQ", 2, "OPTIM.MAX_EPOCH", 5)
-    assert saved_epochs(tmp_path / "linear") == [2, 4, 5]
+    assert saved_epochs(tmp_path / "prompts") == [2, 4, 5]
 
 
 def resume(root, output, monkeypatch, stop: int, *options):
@@ -230,7 +273,7 @@ def test_a_resumed_run_is_the_uninterrupted_one(root, undisturbed, tmp_path, mon
     trainer, output = undisturbed
     resumed = resume(root, tmp_path, monkeypatch, stop)
     assert f"Found checkpoint at {tmp_path} (will resume training)" in capsys.readouterr().out
-    ours, theirs = (load_checkpoint(folder / "linear" / "model.pth.tar-4") for folder in (tmp_path, output))
+    ours, theirs = (load_checkpoint(folder / "prompts" / "model.pth.tar-4") for folder in (tmp_path, output))
     for state in (ours, theirs):
         assert state["extra"].pop("train_seconds") > 0
     torch.testing.assert_close(ours, theirs, rtol=0, atol=0)  # weights, momentum, schedule, generators, bit for bit
@@ -243,7 +286,7 @@ def test_the_best_epoch_is_the_same_when_resumed(root, tmp_path, monkeypatch):
     resumed = resume(root, tmp_path / "resumed", monkeypatch, 3, *options)
     assert resumed.best_result == expected.best_result > 0
     assert torch.equal(resumed.weights, expected.weights)
-    best, last = (load_checkpoint(p) for p in sorted((tmp_path / "resumed" / "linear").glob("model*")))
+    best, last = (load_checkpoint(p) for p in sorted((tmp_path / "resumed" / "prompts").glob("model*")))
     assert torch.equal(resumed.weights, best["state_dict"]["2.weight"]) and last["epoch"] == 4
 
 
@@ -251,7 +294,7 @@ def test_the_best_epoch_is_the_same_when_resumed(root, tmp_path, monkeypatch):
 def test_resuming_needs_everything_that_is_saved(root, undisturbed, tmp_path, monkeypatch, forgotten):
     """The control of the test above: whatever is left out, the result differs."""
     if forgotten == "set_rng_state":
-        monkeypatch.setattr("mpafer.engine.base.set_rng_state", lambda state: torch.manual_seed(7))
+        monkeypatch.setattr(saving, "set_rng_state", lambda state: torch.manual_seed(7))
     elif forgotten == "seed":
         load = engine_toy.ToyTrainer.load_extra_state
         forget = lambda self, state: load(self, state | {"seed": 7})  # noqa: E731
@@ -259,15 +302,14 @@ def test_resuming_needs_everything_that_is_saved(root, undisturbed, tmp_path, mo
     else:
         fresh = engine_toy.build(root, tmp_path / "fresh")
         state = (fresh.optim if forgotten == "optimizer" else fresh.sched).state_dict()
-        read = checkpoint.load_checkpoint
-        monkeypatch.setattr("mpafer.engine.base.load_checkpoint", lambda path: read(path) | {forgotten: state})
+        monkeypatch.setattr(saving, "load_checkpoint", lambda path: load_checkpoint(path) | {forgotten: state})
     resumed = resume(root, tmp_path, monkeypatch, 2)
     assert not torch.equal(resumed.weights, undisturbed[0].weights)
 
 
 def test_an_unseeded_run_keeps_its_seed_when_resumed(root, tmp_path, monkeypatch):
     resumed = resume(root, tmp_path, monkeypatch, 2, "SEED", -1)
-    saved = load_checkpoint(tmp_path / "linear" / "model.pth.tar-4")["extra"]["seed"]
+    saved = load_checkpoint(tmp_path / "prompts" / "model.pth.tar-4")["extra"]["seed"]
     assert resumed.seed == saved
     assert engine_toy.build(root, tmp_path / "other", "SEED", -1).seed != saved
 
@@ -278,42 +320,36 @@ def test_a_finished_run_is_only_tested(root, tmp_path, undisturbed, capsys):
     assert torch.equal(again.predictions.scores, undisturbed[0].predictions.scores)
     with pytest.raises(ValueError, match=r"has 4 epochs, OPTIM.MAX_EPOCH=2"):
         engine_toy.train(root, undisturbed[1], "OPTIM.MAX_EPOCH", 2)
-    with pytest.raises(FileNotFoundError, match=r"RESUME=/nowhere"):
+    with pytest.raises(FileNotFoundError, match=r"RESUME=/nowhere: there is no such folder"):
         engine_toy.train(root, tmp_path, "RESUME", "/nowhere")
+    with pytest.raises(FileNotFoundError, match=r"RESUME=.*: there is no checkpoint in that folder"):
+        engine_toy.train(root, tmp_path, "RESUME", str(tmp_path))
 
 
-def test_between_two_models_files_a_run_resumes_at_the_earlier_epoch(tmp_path):
-    trainer = TrainerBase()
-    for name in ("a", "b"):
-        trainer.register_model(name, torch.nn.Linear(1, 1))
-    trainer.save_model(0, str(tmp_path))
-    weights = trainer._models["a"].weight.detach().clone()
-    with torch.no_grad():
-        trainer._models["a"].weight.add_(1)
-    del trainer._models["b"]
-    trainer.save_model(1, str(tmp_path))  # killed before b's file
-    both = TrainerBase()
-    for name in ("a", "b"):
-        both.register_model(name, torch.nn.Linear(1, 1))
-    assert both.resume_model_if_exist(str(tmp_path)) == 1
-    assert torch.equal(both._models["a"].weight, weights)
+def test_a_run_goes_on_from_another_runs_folder(root, tmp_path, undisturbed, monkeypatch):
+    with monkeypatch.context() as patch, pytest.raises(Stopped):
+        stop_after(patch, 2)
+        engine_toy.train(root, tmp_path / "first")
+    second = engine_toy.train(root, tmp_path / "second", "RESUME", str(tmp_path / "first"))
+    assert torch.equal(second.weights, undisturbed[0].weights)
+    assert saved_epochs(tmp_path / "first/prompts") == [2] and saved_epochs(tmp_path / "second/prompts") == [4]
 
 
 def test_a_killed_run_ends_in_the_same_numbers(root, tmp_path):
-    options = ("OPTIM.MAX_EPOCH", 60)
+    options = ("OPTIM.MAX_EPOCH", 40)
     expected = engine_toy.train(root, tmp_path / "undisturbed", *options)
     context, rng = engine_toy.processes(), random.Random(1)
     killed_at, output = [0], tmp_path / "killed"
-    for _ in range(4):
+    for _ in range(3):
         process = context.Process(target=engine_toy.train_quietly, args=(root, output, *options))
         process.start()
-        while process.is_alive() and (latest_epoch(output / "linear") or 0) < killed_at[-1] + 2:
+        while process.is_alive() and (latest_epoch(output / "prompts") or 0) < killed_at[-1] + 2:
             time.sleep(0.002)
         time.sleep(rng.uniform(0, 0.05))
         process.kill()
         process.join()
-        killed_at.append(latest_epoch(output / "linear"))
-    assert killed_at == sorted(killed_at) and killed_at[1] > 0 and killed_at[-1] < 60  # each interrupted a running run
+        killed_at.append(latest_epoch(output / "prompts"))
+    assert killed_at == sorted(killed_at) and killed_at[1] > 0 and killed_at[-1] < 40  # each interrupted a running run
     resumed = engine_toy.train(root, output, *options)
     assert torch.equal(resumed.weights, expected.weights)
     assert torch.equal(resumed.predictions.scores, expected.predictions.scores)
@@ -323,7 +359,7 @@ def test_a_killed_run_ends_in_the_same_numbers(root, tmp_path):
 
 
 def test_two_ranks_equal_one(root, tmp_path, capfd):
-    options = ("MODEL.HEAD.DROPOUT", 0.0)  # dropout draws on each rank
+    options = ("TRAINER.TOY.DROPOUT", 0.0)  # dropout draws on each rank
     expected = engine_toy.train(root, tmp_path / "one", *options)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -346,4 +382,4 @@ def test_two_ranks_equal_one(root, tmp_path, capfd):
     torch.testing.assert_close(found[1]["scores"], expected.predictions.scores, rtol=1e-4, atol=1e-5)
     other = engine_toy.train(root, tmp_path / "other", *options, "DATALOADER.TRAIN_X.BATCH_SIZE", 2)
     assert not torch.allclose(other.weights, expected.weights, rtol=1e-5, atol=1e-6)
-    assert saved_epochs(output / "linear") == [4]
+    assert saved_epochs(output / "prompts") == [4]

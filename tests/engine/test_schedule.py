@@ -7,7 +7,7 @@ import io
 import pytest
 import torch
 
-from mpafer.common.defaults import get_cfg_default
+from mpafer.common.defaults import default_config
 from mpafer.common.errors import OptionError
 from mpafer.engine.optim import build_optimizer
 from mpafer.engine.schedule import build_lr_scheduler
@@ -35,7 +35,7 @@ DASSL = [
 
 
 def optim_cfg(**settings):
-    cfg = get_cfg_default().OPTIM
+    cfg = default_config().OPTIM
     cfg.merge_from_list([item for pair in ({"NAME": "sgd", "LR": 0.002} | settings).items() for item in pair])
     return cfg
 

@@ -1,8 +1,10 @@
-"""Data sets, samplers, loaders and transforms of the built-in engine."""
+"""Order, loaders and transforms of the plain input path."""
 
 from __future__ import annotations
 
 import random
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,12 +13,12 @@ from PIL import Image
 from support import toy as engine_toy
 
 from mpafer.common import distributed
-from mpafer.common.defaults import get_cfg_default
+from mpafer.common.defaults import default_config
 from mpafer.inputs import transforms
-from mpafer.inputs.datum import DatasetBase, Datum
-from mpafer.inputs.loaders import DataManager, build_data_loader, set_epoch
+from mpafer.inputs.datum import Datum
+from mpafer.inputs.loaders import DataManager, build_loader, set_epoch
 from mpafer.inputs.samplers import BatchSampler, Draw
-from mpafer.inputs.transforms import build_transform
+from mpafer.inputs.transforms import compose, plain_transform, training_steps
 
 
 @pytest.fixture(scope="module")
@@ -26,49 +28,13 @@ def root(tmp_path_factory):
     return path
 
 
+def manage(root: Path, output: Path, *options: Any) -> DataManager:
+    cfg = engine_toy.toy_cfg(root, output, *options)
+    return DataManager(cfg, engine_toy.ToyFaces(cfg.DATASET.ROOT, val=cfg.TRAINER.TOY.VAL))
+
+
 def images(count: int, classes: int = 3) -> list[Datum]:
     return [Datum(str(i), i % classes, 0, "abc"[i % classes]) for i in range(count)]
-
-
-# --- few-shot sampling
-
-# Dassl's picks at commit c61a1b5 from images(12): (seed, shots) -> image numbers
-DASSL_PICKS = {
-    (1, 2): [3, 6, 1, 4, 2, 5],
-    (2, 2): [0, 9, 1, 4, 5, 8],
-    (3, 3): [3, 6, 0, 7, 10, 4, 2, 8, 11],
-}
-
-
-def pick(seed: int, shots: int, **options: bool) -> list[int]:
-    random.seed(seed)
-    chosen = DatasetBase(images(12)).generate_fewshot_dataset(images(12), num_shots=shots, **options)
-    return [int(item.impath) for item in chosen]
-
-
-@pytest.mark.parametrize("seed, shots", DASSL_PICKS)
-def test_fewshot_picks_are_dassls(seed, shots):
-    assert pick(seed, shots) == DASSL_PICKS[seed, shots]
-    assert pick(seed + 10, shots) != DASSL_PICKS[seed, shots]
-
-
-def test_fewshot_edge_cases():
-    assert pick(1, -1) == list(range(12))
-    assert sorted(pick(1, 5)) == list(range(12))  # four images a class: all of them
-    repeated = pick(1, 5, repeat=True)
-    assert len(repeated) == 15 and len(set(repeated)) <= 12
-    several = DatasetBase(images(12)).generate_fewshot_dataset(images(12), images(9), num_shots=1)
-    assert [len(split) for split in several] == [3, 3]
-
-
-def test_dataset_checks_its_images():
-    dataset = DatasetBase(train_x=images(7), test=images(2))
-    assert (dataset.num_classes, dataset.classnames, dataset.lab2cname[2]) == (3, ["a", "b", "c"], "c")
-    assert dataset.val is None and len(dataset.test) == 2
-    with pytest.raises(ValueError, match="no training images"):
-        DatasetBase(train_x=[])
-    with pytest.raises(ValueError, match="several class names"):
-        DatasetBase(train_x=[Datum("1", 0, 0, "sad"), Datum("2", 0, 0, "glad")])
 
 
 # --- order
@@ -110,7 +76,7 @@ def test_ranks_share_the_batches_of_one_rank(monkeypatch, shuffle, drop_last):
 def test_a_batch_that_cannot_be_shared_evenly_is_an_error(monkeypatch, root, tmp_path):
     monkeypatch.setattr(distributed, "world_size", lambda: 3)
     with pytest.raises(ValueError, match="4 images cannot be split evenly over 3 processes"):
-        DataManager(engine_toy.toy_cfg(root, tmp_path))
+        manage(root, tmp_path)
 
 
 # --- images
@@ -122,10 +88,7 @@ def epoch_images(loader, epoch: int, seed: int = 0) -> dict[int, torch.Tensor]:
 
 
 def test_augmentation_is_a_function_of_seed_epoch_and_image(root, tmp_path):
-    loaders = [
-        DataManager(engine_toy.toy_cfg(root, tmp_path, "DATALOADER.NUM_WORKERS", workers)).train_loader_x
-        for workers in (0, 2)
-    ]
+    loaders = [manage(root, tmp_path, "DATALOADER.NUM_WORKERS", workers).train_loader for workers in (0, 2)]
     alone = epoch_images(loaders[0], 3)
     torch.manual_seed(123)
     before = torch.get_rng_state()
@@ -139,39 +102,37 @@ def test_augmentation_is_a_function_of_seed_epoch_and_image(root, tmp_path):
 
 
 def test_batches_have_dassls_keys(root, tmp_path):
-    manager = DataManager(engine_toy.toy_cfg(root, tmp_path))
+    manager = manage(root, tmp_path)
     batch = next(iter(manager.test_loader))
-    assert set(batch) == {"img", "label", "domain", "impath", "index"}
+    assert set(batch) == {"img", "label", "impath", "index"}
     assert batch["img"].shape == (5, 3, 8, 8) and batch["label"].tolist() == [0, 1, 2, 0, 1]
     assert batch["impath"][4] == str(root / "test4.png") and batch["index"].tolist() == [0, 1, 2, 3, 4]
     assert sum(len(b["label"]) for b in manager.test_loader) == 13
-    assert (manager.num_classes, manager.lab2cname[1], manager.train_loader_u) == (3, "class1", None)
-
-
-def test_k_transforms_and_plain_image(root, tmp_path):
-    options = ("DATALOADER.K_TRANSFORMS", 2, "DATALOADER.RETURN_IMG0", True)
-    batch = next(iter(DataManager(engine_toy.toy_cfg(root, tmp_path, *options)).train_loader_x))
-    assert len(batch["img"]) == 2 and not torch.equal(*batch["img"])
-    assert batch["img0"].shape == batch["img"][0].shape
+    assert (manager.num_classes, manager.classnames) == (3, ["class0", "class1", "class2"])
 
 
 def test_summary_and_validation_split(root, tmp_path, capsys):
-    assert DataManager(engine_toy.toy_cfg(root, tmp_path)).val_loader is not None
-    assert "# val      9" in capsys.readouterr().out
-    assert DataManager(engine_toy.toy_cfg(root, tmp_path, "DATASET.VAL_PERCENT", 0.0)).val_loader is None
+    assert manage(root, tmp_path).val_loader is not None
+    summary = capsys.readouterr().out
+    for line in ("Dataset    ToyFaces", "# classes  3", "# train_x  24", "# val      9", "# test     13"):
+        assert line in summary.splitlines()
+    assert manage(root, tmp_path, "TRAINER.TOY.VAL", False).val_loader is None
+    assert "# val" not in capsys.readouterr().out
+    manage(root, tmp_path, "VERBOSE", False)
+    assert "# test" not in capsys.readouterr().out
 
 
 def test_an_unseeded_run_draws_one_seed(root, tmp_path):
-    managers = [DataManager(engine_toy.toy_cfg(root, tmp_path, "SEED", -1)) for _ in range(2)]
-    orders = [list(manager.train_loader_x.batch_sampler) for manager in managers]
+    managers = [manage(root, tmp_path, "SEED", -1) for _ in range(2)]
+    orders = [list(manager.train_loader.batch_sampler) for manager in managers]
     assert orders[0] != orders[1]
-    assert list(managers[0].train_loader_x.batch_sampler) == orders[0]
+    assert list(managers[0].train_loader.batch_sampler) == orders[0]
 
 
 @pytest.mark.parametrize("damage", ["missing", "truncated"])
 def test_an_unreadable_image_is_named(tmp_path, damage):
     engine_toy.draw_images(tmp_path)
-    loader = DataManager(engine_toy.toy_cfg(tmp_path, tmp_path)).test_loader
+    loader = manage(tmp_path, tmp_path).test_loader
     path = tmp_path / "test7.png"
     path.write_bytes(path.read_bytes()[:90]) if damage == "truncated" else path.unlink()
     with pytest.raises(OSError, match=r"cannot read the image .*test7\.png"):
@@ -180,21 +141,28 @@ def test_an_unreadable_image_is_named(tmp_path, damage):
 
 def test_loader_errors(root, tmp_path):
     cfg = engine_toy.toy_cfg(root, tmp_path)
-    with pytest.raises(ValueError, match="sampler 'RandomClassSampler' is not in the built-in engine"):
-        build_data_loader(cfg, "RandomClassSampler", images(3))
+    plain = plain_transform(cfg.INPUT)
+    with pytest.raises(ValueError, match="DATALOADER.TRAIN_X.SAMPLER is 'RandomClassSampler'; choose one of RandomSampler, Balanced"):
+        build_loader(cfg, images(3), plain, sampler="RandomClassSampler")
+    with pytest.raises(ValueError, match="BalancedSampler draws training images; an evaluation takes every image once"):
+        build_loader(cfg, images(3), plain, sampler="BalancedSampler")
     with pytest.raises(ValueError, match=r"no images to load for evaluation \(ToyFaces\)"):
-        build_data_loader(cfg, data_source=[], is_train=False)
-    assert len(build_data_loader(cfg, data_source=images(3), batch_size=8)) == 1  # too few to drop any
+        build_loader(cfg, [], plain)
+    assert len(build_loader(cfg, images(3), plain, batch_size=8, training=True)) == 1  # too few to drop any
 
 
 # --- transforms
 
 
 def input_cfg(*names: str, size: tuple[int, int] = (16, 16), mode: str = "bicubic"):
-    cfg = get_cfg_default()
+    cfg = default_config()
     cfg.INPUT.SIZE, cfg.INPUT.INTERPOLATION, cfg.INPUT.TRANSFORMS = size, mode, names
     cfg.INPUT.CUTOUT_LEN, cfg.INPUT.GB_K = 6, 3
-    return cfg
+    return cfg.INPUT
+
+
+def training(node):
+    return compose(training_steps(node))
 
 
 @pytest.fixture(scope="module")
@@ -207,15 +175,15 @@ def test_test_transform_equals_dassls():
     expected = [-0.970545, -0.576676, 0.930302, 0.776179, -0.845238, -0.442577]
     expected += [0.520308, 0.940476, -0.601830, -0.200959, 0.757647, 1.175948]
     ramp = Image.fromarray(np.arange(9 * 12 * 3).reshape(9, 12, 3).astype(np.uint8))
-    output = build_transform(input_cfg("normalize", "random_flip", size=(4, 6)), is_train=False)(ramp)
+    output = plain_transform(input_cfg("normalize", "random_flip", size=(4, 6)))(ramp)
     assert output[:, ::3, ::5].flatten().tolist() == pytest.approx(expected, abs=1e-5)
-    other = build_transform(input_cfg("normalize", size=(4, 6), mode="bilinear"), is_train=False)(ramp)
+    other = plain_transform(input_cfg("normalize", size=(4, 6), mode="bilinear"))(ramp)
     assert other[:, ::3, ::5].flatten().tolist() != pytest.approx(expected, abs=1e-5)
 
 
 @pytest.mark.parametrize("name", transforms.CHOICES)
 def test_every_transform_works_and_is_reproducible(name, noise):
-    transform = build_transform(input_cfg(name))
+    transform = training(input_cfg(name))
 
     def outputs(seed: int) -> list[torch.Tensor]:
         torch.manual_seed(seed)
@@ -231,7 +199,7 @@ def test_every_transform_works_and_is_reproducible(name, noise):
 
 
 def test_order_and_lines_are_dassls(capsys):
-    build_transform(input_cfg("random_erasing", "normalize", "random_flip", "random_resized_crop"))
+    compose(training_steps(input_cfg("random_erasing", "normalize", "random_flip", "random_resized_crop")), print_as="train")
     lines = [line.split(" (")[0] for line in capsys.readouterr().out.splitlines()]
     assert lines == [
         "Building transform_train",
@@ -241,27 +209,28 @@ def test_order_and_lines_are_dassls(capsys):
         "+ normalization",
         "+ random erasing",
     ]
-    build_transform(input_cfg("random_flip"))
-    assert "+ resize to 16x16\n+ random flip\n" in capsys.readouterr().out
+    assert [line for line, _ in training_steps(input_cfg("random_flip"))][:2] == ["resize to 16x16", "random flip"]
+    compose(training_steps(input_cfg("random_flip")))
+    assert not capsys.readouterr().out
+    chosen = training_steps(input_cfg("normalize"), ("random_flip",))  # other names than the node's
+    assert [line for line, _ in chosen][1:] == ["random flip", "to torch tensor of range [0, 1]"]
 
 
 def test_random_erasing_leaves_a_box_of_the_mean_colour(noise):
-    cfg = input_cfg("normalize", "random_erasing")
-    cfg.INPUT.RE_P, cfg.INPUT.RE_SCALE = 1.0, (0.2, 0.3)
-    erased = (build_transform(cfg)(noise) == 0).all(dim=0)
+    node = input_cfg("normalize", "random_erasing")
+    node.RE_P, node.RE_SCALE = 1.0, (0.2, 0.3)
+    erased = (training(node)(noise) == 0).all(dim=0)
     assert 0.15 < erased.float().mean() < 0.35
     rows, columns = erased.any(dim=1), erased.any(dim=0)
     assert erased.sum() == rows.sum() * columns.sum()  # one full rectangle
-    assert not (build_transform(input_cfg("normalize"))(noise) == 0).all(dim=0).any()
+    assert not (training(input_cfg("normalize"))(noise) == 0).all(dim=0).any()
 
 
-def test_transform_errors(noise):
-    with pytest.raises(ValueError, match=r"unknown transform 'random_flop'. Did you mean random_flip\?"):
-        build_transform(input_cfg("random_flop"))
-    with pytest.raises(ValueError, match="'randaugment2' is Dassl's alone, this engine has"):
-        build_transform(input_cfg("randaugment2"))
+@pytest.mark.parametrize("steps", [training_steps, plain_transform])
+def test_transform_errors(steps):
+    with pytest.raises(ValueError, match=r"INPUT.TRANSFORMS: no transform 'random_flop': did you mean random_flip\?"):
+        steps(input_cfg("random_flop"))
+    with pytest.raises(ValueError, match="'randaugment2' is Dassl's alone, here are random_translation, "):
+        steps(input_cfg("randaugment2"))
     with pytest.raises(ValueError, match=r"INPUT.INTERPOLATION is 'cubic'; choose one of bilinear"):
-        build_transform(input_cfg(mode="cubic"))
-    cfg = input_cfg()
-    cfg.INPUT.NO_TRANSFORM = True
-    assert build_transform(cfg) is None
+        steps(input_cfg(mode="cubic"))

@@ -59,27 +59,27 @@ class ToyFaces:
 class ToyModel(nn.Module):
     """A linear classifier on pixels, with dropout, so that its training depends on torch's generator."""
 
-    def __init__(self, pixels: int) -> None:
+    def __init__(self, pixels: int, dropout: float) -> None:
         super().__init__()
-        self.prompts = nn.Sequential(nn.Flatten(), nn.Dropout(0.2), nn.Linear(pixels, 3))
+        self.prompts = nn.Sequential(nn.Flatten(), nn.Dropout(dropout), nn.Linear(pixels, 3))
 
     def forward(self, images: torch.Tensor) -> SimpleNamespace:
         return SimpleNamespace(logits=self.prompts(images))
 
     def losses(self, out: SimpleNamespace, labels: torch.Tensor) -> dict[str, torch.Tensor]:
         loss = F.cross_entropy(out.logits, labels)
-        return {"ce_loss": loss, "other_loss": 0 * loss.detach()}
+        return {"ce_loss": loss, "other_loss": loss.new_zeros(())}
 
 
 class ToyTrainer(Trainer):
-    """Trains `ToyModel` on `ToyFaces`; DATASET.SUBSAMPLE_CLASSES "no val" leaves out the validation split."""
+    """Trains `ToyModel` on `ToyFaces`; its options are those of `toy_cfg`."""
 
     def load_dataset(self, cfg: CfgNode) -> ToyFaces:
-        return ToyFaces(cfg.DATASET.ROOT, val=cfg.DATASET.SUBSAMPLE_CLASSES != "no val")
+        return ToyFaces(cfg.DATASET.ROOT, val=cfg.TRAINER.TOY.VAL)
 
     def build_model(self) -> None:
         height, width = self.cfg.INPUT.SIZE
-        self.model = ToyModel(3 * height * width).to(self.device)
+        self.model = ToyModel(3 * height * width, self.cfg.TRAINER.TOY.DROPOUT).to(self.device)
         self.trained = self.model.prompts
         self.optim = build_optimizer(self.trained, self.cfg.OPTIM)
         self.sched = build_lr_scheduler(self.optim, self.cfg.OPTIM)
@@ -92,6 +92,7 @@ class ToyTrainer(Trainer):
 
 def toy_cfg(root: Path, output: Path, *options: Any) -> Any:
     cfg = default_config()
+    cfg.TRAINER.TOY = CfgNode({"DROPOUT": 0.2, "VAL": True})
     settings = {
         "DATASET.NAME": "ToyFaces",
         "DATASET.ROOT": str(root),

@@ -1,0 +1,78 @@
+"""The table of expressions, and the texts that describe them."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from mpafer.prompting.descriptions import load_descriptions
+from mpafer.prompting.expressions import ALIASES, CLASSES, canonical
+
+
+@pytest.mark.parametrize(
+    ("spelling", "name"),
+    [
+        ("Angry", "anger"),
+        ("HAPPY", "happiness"),
+        ("suprise", "surprise"),
+        ("afraid", "fear"),
+        (" sadness ", "sadness"),
+        ("normal", "neutral"),
+        ("disgusted", "disgust"),
+        ("Contempt", "contempt"),
+    ],
+)
+def test_canonical_names(spelling, name):
+    assert canonical(spelling) == name
+
+
+def test_unknown_name_lists_the_known():
+    with pytest.raises(ValueError, match=r"'bored'.*surprise, fear.*contempt"):
+        canonical("bored")
+
+
+def test_one_order_for_all():
+    assert CLASSES == ("surprise", "fear", "disgust", "happiness", "sadness", "anger", "neutral", "contempt")
+    assert set(ALIASES.values()) == set(CLASSES) and not set(ALIASES) & set(CLASSES)
+
+
+def test_shipped_descriptions_are_the_papers_table():
+    table = load_descriptions()
+    assert tuple(table) == CLASSES
+    assert table["anger"] == "Furrowed eyebrows, narrow eyes, tightened lips, and flared nostrils."
+    assert table["contempt"].startswith("One side of its mouth raised") and table["contempt"].endswith("raised chin.")
+
+
+@pytest.mark.parametrize("ending", ["yaml", "json"])
+def test_users_own_descriptions(tmp_path, ending):
+    own = tmp_path / f"mine.{ending}"
+    own.write_text(json.dumps({"Happy": "A grin.", "angry": "A frown.", "bored": "Half-closed eyes."}))
+    assert load_descriptions(own, ["anger", "happy", "bored"]) == {
+        "anger": "A frown.",
+        "happy": "A grin.",
+        "bored": "Half-closed eyes.",
+    }
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('{"happy": "A grin."}', "no description of anger.*it has happiness"),
+        ('["a", "b"]', "must map class names"),
+        ('{"anger": 3}', "'anger' must be a text"),
+        ('{"anger": "a", "angry": "b"}', "'anger' twice"),
+        ("{", "neither YAML"),
+    ],
+)
+def test_bad_descriptions_name_the_file(tmp_path, content, message):
+    own = tmp_path / "mine.yaml"
+    own.write_text(content)
+    with pytest.raises(ValueError, match=message) as error:
+        load_descriptions(own, ["anger"])
+    assert str(own) in str(error.value)
+
+
+def test_no_file_of_descriptions(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"nowhere\.yaml"):
+        load_descriptions(tmp_path / "nowhere.yaml")
