@@ -21,7 +21,7 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m mpafer.plug", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--configs", action="store_true", help="print the folder of our YAML files, and stop")
+    parser.add_argument("--configs", action="store_true", help="print the folder of our YAML files that Dassl reads, and stop")
     parser.add_argument("--repair-dassl", action="store_true", help="mpafer.repair_dassl() first")
     parser.add_argument("--repair-clip", action="store_true", help="mpafer.repair_clip() first: --backbone takes paths")
     parser.add_argument("runner", type=Path, nargs="?", metavar="train.py", help="the checkout's runner")
@@ -57,10 +57,10 @@ def extend_defaults() -> None:
 
 def main(args: argparse.Namespace) -> None:
     import mpafer
-    from mpafer import configs
+    from mpafer.configs import ROOT
 
     if args.configs:
-        print(*configs.__path__)
+        print(ROOT / "dassl")
         return
     if not args.runner.is_file():
         raise FileNotFoundError(f"no runner {args.runner}: name the train.py of a CoOp, MaPLe or PromptSRC checkout")
