@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
-from types import ModuleType
 
 import pytest
+from support.tools import load_tool
 
 import mpafer
 from mpafer.common.config import merge, read_file
@@ -90,17 +89,8 @@ def test_bases_are_no_recipes():
 # --- flat copies ----------------------------------------------------------------------------------
 
 
-def generator() -> ModuleType:
-    """tools/flat_configs.py, which is not installed."""
-    spec = importlib.util.spec_from_file_location("flat_configs", CONFIGS.parent / "tools/flat_configs.py")
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def test_flat_copies_are_what_the_generator_makes():
-    made = generator().flat_files()
+    made = load_tool("flat_configs").flat_files()
     shipped = {path: path.read_text("utf-8") for path in (CONFIGS / "dassl").rglob("*.*")}
     assert made == shipped, "run: python tools/flat_configs.py"
     assert {path.stem for path in made if path.parent.name == "MPAFER"} == {"tiny", "vit_b16", "vit_l14"}
