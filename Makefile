@@ -15,10 +15,11 @@ demo: install  ## train MPA-FER on drawn faces, beside zero-shot and CoOp
 test: install  ## ARGS="-m slow" and the like go to pytest
 	"$(BIN)/pytest" $(ARGS)
 
-check: install
+check: install  ## types and imports are checked over the package as it is installed
 	"$(BIN)/ruff" check .
 	"$(BIN)/ruff" format --check .
-	"$(BIN)/mypy"
+	"$(BIN)/python" tools/staged.py mypy
+	"$(BIN)/python" tools/staged.py lint-imports
 
 bench: install  ## ARGS="--rows step --upstream DIR" and the like
 	"$(BIN)/python" benchmarks/run.py $(ARGS)

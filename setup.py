@@ -11,7 +11,7 @@ FOLDERS = ("trainers", "datasets", "configs")
 
 setup(
     name="mpafer",
-    version="0.1.0",
+    version="0.2.0.dev0",
     description="Multimodal prompt alignment for facial expression recognition with a frozen CLIP",
     long_description=Path("README.md").read_text("utf-8") if Path("README.md").exists() else "",
     long_description_content_type="text/markdown",
@@ -51,6 +51,15 @@ setup(
         "yacs",
     ],
     extras_require={
-        "dev": ["mypy", "pre-commit", "pytest", "ruff", "types-PyYAML", "types-tabulate", "types-tqdm"],
+        "dev": [
+            "import-linter>=2.6",  # no circles: acyclic_siblings
+            "mypy",
+            "pre-commit",
+            "pytest",
+            "ruff",
+            "types-PyYAML",
+            "types-tabulate",
+            "types-tqdm",
+        ],
     },
 )

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from yacs.config import CfgNode
 
 from mpafer.common.config import Values, merge, read_file, read_pairs
@@ -90,7 +89,7 @@ def dataset_file(name: str) -> str:
     if name.endswith((".yaml", ".yml")):
         return name
     for path in sorted((ROOT / "datasets").glob("*.yaml")):
-        if name in (path.stem, yaml.safe_load(path.read_text("utf-8"))["DATASET"]["NAME"]):
+        if name in (path.stem, read_file(path)["DATASET.NAME"]):
             return str(path)
     return ""
 

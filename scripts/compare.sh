@@ -27,7 +27,7 @@ USAGE
 # default_methods: every trainer with this config, ours first
 default_methods() {
     local file
-    for file in "$REPO"/configs/trainers/{MPAFER,*}/"$CFG.yaml"; do
+    for file in "$REPO"/configs/trainers/{MPAFER,[!_]*}/"$CFG.yaml"; do
         [ ! -e "$file" ] || basename "$(dirname "$file")"
     done | awk '!seen[$0]++'
 }

@@ -21,22 +21,43 @@ _FREE = ("OUTPUT_DIR", "RESUME", "DATASET.ROOT", "DATALOADER.NUM_WORKERS", "DATA
          "TEST.PER_CLASS_RESULT", "TEST.COMPUTE_CMAT", "TEST.CROSS_CLASSES")  # fmt: skip
 
 
-def read_file(path: str | Path) -> Values:
-    """The values of a YAML file.
+def read_file(path: str | Path, above: tuple[Path, ...] = ()) -> Values:
+    """The values of a YAML file, over those of the files that it starts from.
+
+    Args:
+        path: the file. Its key ``_BASE_`` names others, relative to it, each over the one before.
+        above: the files that start from this one.
 
     Raises:
         MissingFileError: no such file; lists its neighbours.
-        DataError: it is not YAML of keys and values.
+        DataError: it is not YAML of keys and values, or starts from itself.
     """
     path = Path(path)
+    if path.resolve() in above:
+        raise DataError(f"{path} starts from itself: {' -> '.join(str(file) for file in [*above, path.resolve()])}")
     if not path.is_file():
         known = ", ".join(sorted(file.stem for file in path.parent.glob("*.yaml"))) or "nothing"
-        raise MissingFileError(f"no config file {path}; that folder holds: {known}")
+        asked = f", which {above[-1]} starts from" if above else ""
+        raise MissingFileError(f"no config file {path}{asked}; that folder holds: {known}")
     try:
-        node = CfgNode(yaml.safe_load(path.read_text("utf-8")) or {})
-    except (yaml.YAMLError, AttributeError, AssertionError, UnicodeDecodeError) as error:  # yacs: of lists, of dates
+        tree = yaml.safe_load(path.read_text("utf-8")) or {}
+        bases = tree.pop("_BASE_", [])
+        own = {key: CfgNode._decode_cfg_value(value) for key, value in leaves(CfgNode(tree))}
+    except (
+        yaml.YAMLError,
+        AttributeError,
+        TypeError,
+        AssertionError,
+        UnicodeDecodeError,
+    ) as error:  # yacs: lists, dates
         raise DataError(f"{path} is not YAML with keys and values: {error}") from error
-    return {key: CfgNode._decode_cfg_value(value) for key, value in leaves(node)}
+    bases = [bases] if isinstance(bases, str) else bases
+    if not (isinstance(bases, list) and all(isinstance(base, str) for base in bases)):
+        raise DataError(f"{path}: _BASE_ is a path or a list of paths, not {bases!r}")
+    values: Values = {}
+    for base in bases:
+        values |= read_file(path.parent / base, (*above, path.resolve()))
+    return values | own
 
 
 def read_pairs(words: Sequence[str]) -> Values:

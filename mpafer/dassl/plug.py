@@ -2,7 +2,7 @@
 
     python -m mpafer.plug path/to/train.py --trainer MPAFER --root data ...
     python -m mpafer.plug --repair-dassl path/to/train.py --trainer CoOp ...     # the checkout's own, on current torch
-    python -m mpafer.plug --configs                                              # the folder of our YAML files
+    python -m mpafer.plug --configs                                              # the folder of YAML files for it
 
 All that follows train.py is train.py's. Its own folder is searched for modules first, as without us.
 """
@@ -23,7 +23,7 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m mpafer.plug", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--configs", action="store_true", help="print the folder of our YAML files, and stop")
+    parser.add_argument("--configs", action="store_true", help="print the folder of the YAML files, and stop")
     parser.add_argument("--repair-dassl", action="store_true", help="mpafer.repair_dassl() first")
     parser.add_argument("--repair-clip", action="store_true", help="mpafer.repair_clip() first: --backbone takes paths")
     parser.add_argument("runner", type=Path, nargs="?", metavar="train.py", help="the checkout's runner")
@@ -59,10 +59,10 @@ def extend_defaults() -> None:
 
 def main(args: argparse.Namespace) -> None:
     import mpafer
-    from mpafer import configs
+    from mpafer.configs import ROOT
 
     if args.configs:
-        print(*configs.__path__)
+        print(ROOT / "dassl")
         return
     if not args.runner.is_file():
         raise MissingFileError(f"no runner {args.runner}: name the train.py of a CoOp, MaPLe or PromptSRC checkout")

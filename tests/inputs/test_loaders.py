@@ -142,7 +142,9 @@ def test_an_unreadable_image_is_named(tmp_path, damage):
 def test_loader_errors(root, tmp_path):
     cfg = engine_toy.toy_cfg(root, tmp_path)
     plain = plain_transform(cfg.INPUT)
-    with pytest.raises(ValueError, match="DATALOADER.TRAIN_X.SAMPLER is 'RandomClassSampler'; choose one of RandomSampler, Balanced"):
+    with pytest.raises(
+        ValueError, match="DATALOADER.TRAIN_X.SAMPLER is 'RandomClassSampler'; choose one of RandomSampler, Balanced"
+    ):
         build_loader(cfg, images(3), plain, sampler="RandomClassSampler")
     with pytest.raises(ValueError, match="BalancedSampler draws training images; an evaluation takes every image once"):
         build_loader(cfg, images(3), plain, sampler="BalancedSampler")
@@ -199,7 +201,9 @@ def test_every_transform_works_and_is_reproducible(name, noise):
 
 
 def test_order_and_lines_are_dassls(capsys):
-    compose(training_steps(input_cfg("random_erasing", "normalize", "random_flip", "random_resized_crop")), print_as="train")
+    compose(
+        training_steps(input_cfg("random_erasing", "normalize", "random_flip", "random_resized_crop")), print_as="train"
+    )
     lines = [line.split(" (")[0] for line in capsys.readouterr().out.splitlines()]
     assert lines == [
         "Building transform_train",
