@@ -8,7 +8,27 @@ from itertools import dropwhile
 from traceback import walk_tb
 
 
-class MissingPackageError(ImportError):
+class UserError(Exception):
+    """What the user can mend: a command shows its message, without a traceback."""
+
+
+class OptionError(UserError, ValueError):
+    """An option, a config value or an argument that cannot be what it is."""
+
+
+class DataError(UserError, ValueError):
+    """A file whose contents are not what they should be."""
+
+
+class MissingFileError(UserError, FileNotFoundError):
+    """A file or folder that is not there."""
+
+
+class CheckpointError(UserError, RuntimeError):
+    """A checkpoint that cannot be read, or does not fit this run."""
+
+
+class MissingPackageError(UserError, ImportError):
     """A package that is needed for this is not installed."""
 
 
