@@ -109,7 +109,7 @@ def test_sampler_errors(cfg: Any) -> None:
 
 def test_weights_are_balanced_and_of_mean_one() -> None:
     labels = torch.tensor(LABELS)
-    weights = losses.balanced_weights(labels, 3)
+    weights = losses.balanced_class_weights(labels, 3)
     torch.testing.assert_close(weights, 1000 / (3 * torch.tensor(COUNTS)))
     torch.testing.assert_close(weights[labels].mean(), torch.tensor(1.0))
 
@@ -120,7 +120,7 @@ def test_the_weighted_loss_is_torchs_over_the_batch_size() -> None:
     found = losses.weighted_cross_entropy(logits, labels, weights)
     torch.testing.assert_close(found, F.cross_entropy(logits, labels, weight=weights, reduction="sum") / 64)
     torch.testing.assert_close(losses.weighted_cross_entropy(logits, labels), F.cross_entropy(logits, labels))
-    own = losses.balanced_weights(labels, 3)  # where the batch is the training set, it is torch's weighted mean
+    own = losses.balanced_class_weights(labels, 3)  # where the batch is the training set, it is torch's weighted mean
     found = losses.weighted_cross_entropy(logits, labels, own)
     torch.testing.assert_close(found, F.cross_entropy(logits, labels, weight=own))
     halves = [losses.weighted_cross_entropy(logits[i::2], labels[i::2], weights) for i in range(2)]
