@@ -17,7 +17,8 @@ from yacs.config import CfgNode
 from mpafer.clip import load_clip
 from mpafer.common import distributed
 from mpafer.common.config import differences
-from mpafer.common.options import Options
+from mpafer.common.errors import CheckpointError, OptionError
+from mpafer.common.options import Options, check_choice
 from mpafer.datasets import find_dataset
 from mpafer.engine.checkpoint import run_identity
 from mpafer.engine.optim import build_optimizer
@@ -55,21 +56,18 @@ class PromptTrainer(Trainer):
         """The method's options. A node may be shared: what is another method's alone must be at its default.
 
         Raises:
-            ValueError: an unknown option, another method's, or a value it cannot take.
+            OptionError: an unknown option, another method's, or a value it cannot take.
         """
         node, own = dict(cfg.TRAINER[cls.node]), cls.Options().node().keys()
         for name, other in METHODS.items():
             for key, default in other.Options().node().items() if other.node == cls.node else ():
                 if key in node and key not in own and node.pop(key) != default:
-                    raise ValueError(f"TRAINER.{cls.node}.{key} is an option of {name}, {cls.__name__} has none such")
+                    raise OptionError(f"TRAINER.{cls.node}.{key} is an option of {name}, {cls.__name__} has none such")
         return cls.Options.of(node)
 
     def check_cfg(self, cfg: CfgNode) -> None:
         self.options = self.options_from(cfg)
-        if cfg.TRAIN.CLASS_WEIGHTS not in CLASS_WEIGHTS:
-            raise ValueError(
-                f"TRAIN.CLASS_WEIGHTS is {cfg.TRAIN.CLASS_WEIGHTS!r}; choose one of {', '.join(CLASS_WEIGHTS)}"
-            )
+        check_choice("TRAIN.CLASS_WEIGHTS", cfg.TRAIN.CLASS_WEIGHTS, CLASS_WEIGHTS)
         if self.balances(cfg) and cfg.DATALOADER.TRAIN_X.SAMPLER == "BalancedSampler":
             logger.warning("BalancedSampler and TRAIN.CLASS_WEIGHTS balanced: the imbalance is corrected twice")
 
@@ -91,7 +89,7 @@ class PromptTrainer(Trainer):
         clip = load_clip(cfg.MODEL.BACKBONE.NAME, device=self.device)
         size = clip.visual.image_size
         if tuple(cfg.INPUT.SIZE) != (size, size):
-            raise ValueError(f"INPUT.SIZE is {tuple(cfg.INPUT.SIZE)}, but {clip.name} takes {(size, size)}")
+            raise OptionError(f"INPUT.SIZE is {tuple(cfg.INPUT.SIZE)}, but {clip.name} takes {(size, size)}")
         self.model = self.Model(clip, self.classnames, self.options, **self.teachers()).to(self.device)
         self.model.spare_patches = True
         self.model.clip.checkpoint_activations(cfg.TRAIN.CHECKPOINTING)
@@ -130,7 +128,7 @@ class PromptTrainer(Trainer):
 
     def train(self) -> None:
         if self.trained is not None and getattr(self.dm.dataset, "test_only", False):
-            raise ValueError(
+            raise OptionError(
                 f"{self.cfg.DATASET.NAME} has no training images here, it is a test set: train on another data set "
                 "and test on this one with python -m mpafer.cross RUN --dataset NAME"
             )
@@ -155,7 +153,9 @@ class PromptTrainer(Trainer):
         theirs, extra = run_identity(state, path), state["extra"]
         for key, value in self.identity().items():
             if theirs[key] != value:
-                raise ValueError(f"{path} is of another {key}: {theirs[key]} there, {value} in this run")
+                raise CheckpointError(f"{path} is of another {key}: {theirs[key]} there, {value} in this run")
         if resuming and (differing := differences(CfgNode.load_cfg(extra["config"]), self.cfg, self.node)):
             listed = "; ".join(f"{key} {theirs!r} there, {mine!r} here" for key, (theirs, mine) in differing.items())
-            raise ValueError(f"{path} was trained with other options ({listed}): go on with the same, or elsewhere")
+            raise CheckpointError(
+                f"{path} was trained with other options ({listed}): go on with the same, or elsewhere"
+            )

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
 
+from mpafer.common.errors import OptionError
+
 Self = TypeVar("Self", bound="Options")
 
 
@@ -30,9 +32,16 @@ def closest(name: str, known: Iterable[str]) -> str:
     return f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
 
 
+def check_choice(name: str, value: object, choices: Iterable[object]) -> None:
+    """Raises OptionError, with the choices, where the value of option ``name`` is none of them."""
+    choices = list(choices)
+    if value not in choices:
+        raise OptionError(f"{name} is {value!r}; choose one of {', '.join(map(str, choices))}")
+
+
 @dataclass(frozen=True)
 class Options:
-    """Base of all options. Raises ValueError on a value of another type or outside what it may be."""
+    """Base of all options. Raises OptionError on a value of another type or outside what it may be."""
 
     def __post_init__(self) -> None:
         for entry in fields(self):
@@ -40,27 +49,27 @@ class Options:
             choices, least, most = (entry.metadata.get(key) for key in ("choices", "least", "most"))
             wanted = (int, float) if isinstance(entry.default, float) else (type(entry.default),)
             if type(value) not in wanted:
-                raise ValueError(f"{name} is {value!r}; it must be of type {wanted[-1].__name__}")
-            if choices and value not in choices:
-                raise ValueError(f"{name} is {value!r}; choose one of {', '.join(map(str, choices))}")
+                raise OptionError(f"{name} is {value!r}; it must be of type {wanted[-1].__name__}")
+            if choices:
+                check_choice(name, value, choices)
             if least is not None and not value >= least:  # NaN is refused too
-                raise ValueError(f"{name} is {value}; it must be at least {least}")
+                raise OptionError(f"{name} is {value}; it must be at least {least}")
             if most is not None and not value <= most:
-                raise ValueError(f"{name} is {value}; it must be at most {most}")
+                raise OptionError(f"{name} is {value}; it must be at most {most}")
             if value in entry.metadata.get("refused", ()):
-                raise ValueError(f"{name} cannot be {value!r}")
+                raise OptionError(f"{name} cannot be {value!r}")
 
     @classmethod
     def of(cls: type[Self], values: Mapping[str, Any]) -> Self:
         """From keyword arguments or a config node, in either case of letters.
 
         Raises:
-            ValueError: an unknown option; names the closest known one.
+            OptionError: an unknown option; names the closest known one.
         """
         known = {entry.name for entry in fields(cls)}
         lower = {key.lower(): value for key, value in values.items()}
         for key in lower.keys() - known:
-            raise ValueError(f"{cls.__name__} has no option {key!r}: {closest(key, known)}")
+            raise OptionError(f"{cls.__name__} has no option {key!r}: {closest(key, known)}")
         return cls(**lower)
 
     def node(self) -> dict[str, Any]:

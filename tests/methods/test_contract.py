@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from support.models import CLASSES
-from support.runs import REPO, make_trainer, make_world
+from support.runs import REPO, interrupt, make_trainer, make_world
 from yacs.config import CfgNode
 
 import mpafer
@@ -102,18 +102,6 @@ def train(trainer: Any) -> tuple[dict[str, torch.Tensor], np.ndarray]:
     return prompts, np.load(Path(trainer.output_dir) / "scores.npz")["scores"]
 
 
-def interrupt(trainer: Any, epoch: int) -> None:
-    """Train, and break off at the start of ``epoch``."""
-
-    def stop() -> None:
-        if trainer.epoch == epoch:
-            raise KeyboardInterrupt
-
-    trainer.before_epoch = stop
-    with pytest.raises(KeyboardInterrupt):
-        trainer.train()
-
-
 @pytest.mark.parametrize("method", LEARNING)
 def test_a_run_resumes_loads_and_refuses(world: Path, tmp_path: Path, method: str) -> None:
     whole = make_trainer(world, tmp_path / "whole", method)
@@ -142,9 +130,8 @@ def test_a_run_resumes_loads_and_refuses(world: Path, tmp_path: Path, method: st
         key, value = SHAPED[method]
         refused.append(({f"TRAINER.{key}": value}, "is of another shapes"))
     for changed, message in refused:
-        if "MODEL.BACKBONE.NAME" in changed:  # its towers have two layers
-            for key in ("VPT.PROMPT_DEPTH_VISION", "IVLP.PROMPT_DEPTH_VISION", "PROMPTSRC.PROMPT_DEPTH_VISION"):
-                changed[f"TRAINER.{key}"] = 2
+        if "MODEL.BACKBONE.NAME" in changed and "PROMPT_DEPTH_VISION" in METHODS[method].Options().node():
+            changed[f"TRAINER.{METHODS[method].node}.PROMPT_DEPTH_VISION"] = 2  # its towers have two layers
         with pytest.raises(UserError, match=message):
             make_trainer(world, tmp_path / "other", method, **changed).load_model(str(tmp_path / "whole"))
 

@@ -14,13 +14,15 @@ import torch
 import torch.nn.functional as F
 from support import toy as engine_toy
 from support.models import CLASSES, random_clip
-from support.runs import arguments, environment, make_trainer, make_world, prompts, results, run, scores
+from support.runs import arguments, environment, interrupt, make_trainer, make_world, prompts, results, run, scores
 
 import mpafer
 from mpafer.common import distributed
+from mpafer.common.errors import CheckpointError
 from mpafer.inputs.datum import Datum
-from mpafer.inputs.loaders import DataManager, build_data_loader
-from mpafer.inputs.samplers import BatchSampler, balanced_weights
+from mpafer.inputs.loaders import DataManager, build_loader
+from mpafer.inputs.samplers import BatchSampler, image_weights
+from mpafer.inputs.transforms import compose, plain_steps
 from mpafer.prompting import losses
 from mpafer.trainers import METHODS
 from mpafer.trainers.linear_probe import fit
@@ -32,7 +34,7 @@ WEIGHTED = {"TRAIN.CLASS_WEIGHTS": "balanced"}
 
 
 def sampler(balanced: bool = True, drop_last: bool = False) -> BatchSampler:
-    weights = balanced_weights(LABELS) if balanced else None
+    weights = image_weights(LABELS) if balanced else None
     return BatchSampler(len(LABELS), 32, shuffle=True, drop_last=drop_last, seed=5, weights=weights)
 
 
@@ -83,7 +85,8 @@ def test_two_ranks_share_the_draw_of_one(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_repetitions_of_an_image_are_augmented_anew(tmp_path: Path) -> None:
     engine_toy.draw_images(tmp_path)
     pairs = [item for pair in BALANCED.items() for item in pair]
-    loader = DataManager(engine_toy.toy_cfg(tmp_path, tmp_path, *pairs)).train_loader_x
+    cfg = engine_toy.toy_cfg(tmp_path, tmp_path, *pairs)
+    loader = DataManager(cfg, engine_toy.ToyFaces(str(tmp_path))).train_loader
 
     def images() -> list[tuple[int, torch.Tensor]]:
         return [pair for batch in loader for pair in zip(batch["index"].tolist(), batch["img"], strict=True)]
@@ -97,11 +100,11 @@ def test_repetitions_of_an_image_are_augmented_anew(tmp_path: Path) -> None:
 
 
 def test_sampler_errors(cfg: Any) -> None:
-    items = [Datum("a", 0)]
-    with pytest.raises(ValueError, match="use one of RandomSampler, BalancedSampler, SequentialSampler"):
-        build_data_loader(cfg, "BalanceSampler", items)
+    items, transform = [Datum("a", 0)], compose(plain_steps(cfg.INPUT))
+    with pytest.raises(ValueError, match=r"RandomSampler, BalancedSampler, SequentialSampler"):
+        build_loader(cfg, items, transform, sampler="BalanceSampler", training=True)
     with pytest.raises(ValueError, match="an evaluation takes every image once"):
-        build_data_loader(cfg, "BalancedSampler", items, is_train=False)
+        build_loader(cfg, items, transform, sampler="BalancedSampler")
 
 
 # --- weights
@@ -187,7 +190,7 @@ def test_both_are_recorded_and_change_the_run(world: Path, tmp_path: Path, capsy
         assert (record["DATALOADER"]["TRAIN_X"]["SAMPLER"] == "BalancedSampler") == (name == "balanced")
     made = [scores(tmp_path / name) for name in settings]
     assert not np.array_equal(made[0], made[1]) and not np.array_equal(made[0], made[2])
-    with pytest.raises(ValueError, match=r"TRAIN\.CLASS_WEIGHTS 'none' there, 'balanced' here"):
+    with pytest.raises(CheckpointError, match=r"TRAIN\.CLASS_WEIGHTS 'none' there, 'balanced' here"):
         make_trainer(world, tmp_path / "plain", "CoOp", **{"OPTIM.MAX_EPOCH": 1}, **WEIGHTED).train()
 
 
@@ -198,13 +201,7 @@ def test_a_resumed_run_equals_the_uninterrupted_one(world: Path, tmp_path: Path)
             trainer.train()
             return trainer
 
-        def interrupt() -> None:
-            if trainer.epoch == stop:
-                raise KeyboardInterrupt
-
-        trainer.before_epoch = interrupt
-        with pytest.raises(KeyboardInterrupt):
-            trainer.train()
+        interrupt(trainer, stop)
 
     whole = trained("whole")
     trained("broken", stop=2)
@@ -231,7 +228,7 @@ def test_two_processes_give_the_result_of_one(world: Path, tmp_path: Path) -> No
     ("method", "options", "message"),
     [
         ("CoOp", {"TRAIN.CLASS_WEIGHTS": "balance"}, "CLASS_WEIGHTS is 'balance'; choose one of none, balanced"),
-        ("CoOp", {"DATALOADER.TRAIN_X.SAMPLER": "Balanced"}, "sampler 'Balanced' is not in the built-in engine"),
+        ("CoOp", {"DATALOADER.TRAIN_X.SAMPLER": "Balanced"}, r"'Balanced'.*RandomSampler, BalancedSampler"),
         ("LinearProbe", BALANCED, "LinearProbe draws no batches"),
     ],
 )
