@@ -41,7 +41,7 @@ def register_method(trainer: type[PromptTrainer]) -> type[PromptTrainer]:
 
 
 class PromptTrainer(Trainer):
-    """Trains what a `FrozenClip` declares as learnable. A method sets the class attributes."""
+    """Trains the parameters that a `FrozenClip` declares as learnable. A method sets the class attributes."""
 
     node: ClassVar[str]  # config node under TRAINER
     Options: ClassVar[type[Options]]
@@ -53,7 +53,7 @@ class PromptTrainer(Trainer):
 
     @classmethod
     def options_from(cls, cfg: CfgNode) -> Any:
-        """The method's options. A node may be shared: what is another method's alone must be at its default.
+        """The method's options. Methods may share a node: the options of others must be at their defaults.
 
         Raises:
             OptionError: an unknown option, another method's, or a value it cannot take.
@@ -137,7 +137,7 @@ class PromptTrainer(Trainer):
     # --- checkpoints
 
     def identity(self) -> dict[str, Any]:
-        """What a checkpoint must share with the run that loads it."""
+        """The values that a checkpoint must share with the run that loads it."""
         shapes = {name: list(parameter.shape) for name, parameter in self.model.learnable.items()}
         return {
             "method": type(self).__name__,
