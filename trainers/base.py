@@ -121,7 +121,7 @@ class PromptTrainer(Trainer):
         return distributed.from_main(prototypes.cpu()).to(self.device)
 
     def plain_training_images(self, shots: int = -1) -> tuple[list[Any], Any, int, int]:
-        """``shots`` training images of each class (-1: all), the plain transform, batch size, workers."""
+        """``shots`` training images of each class or all, the transform without augmentation, batch size, workers."""
         items = draw_per_class(self.dm.dataset.train_x, shots, self.seed)
         loading = self.cfg.DATALOADER
         return items, self.dm.plain_transform, loading.TEST.BATCH_SIZE, loading.NUM_WORKERS

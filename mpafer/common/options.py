@@ -33,7 +33,11 @@ def closest(name: str, known: Iterable[str]) -> str:
 
 
 def check_choice(name: str, value: object, choices: Iterable[object]) -> None:
-    """Raises OptionError, with the choices, where the value of option ``name`` is none of them."""
+    """Check the value of an option.
+
+    Raises:
+        OptionError: it is none of the choices, which are named.
+    """
     choices = list(choices)
     if value not in choices:
         raise OptionError(f"{name} is {value!r}; choose one of {', '.join(map(str, choices))}")
@@ -41,7 +45,11 @@ def check_choice(name: str, value: object, choices: Iterable[object]) -> None:
 
 @dataclass(frozen=True)
 class Options:
-    """Base of all options. Raises OptionError on a value of another type or outside what it may be."""
+    """Base of all options.
+
+    Raises:
+        OptionError: a value of another type, or outside what it may be.
+    """
 
     def __post_init__(self) -> None:
         for entry in fields(self):

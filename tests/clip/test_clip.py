@@ -163,7 +163,7 @@ def test_bad_files_are_named(tmp_path: Path) -> None:
         load_clip(str(tmp_path / "less.pt"))
     with pytest.raises(OptionError, match="no CLIP named 'ViT-B/61' and no file of that path; did you mean ViT-B/16"):
         load_clip("ViT-B/61")
-    with pytest.raises(OptionError, match="known: ViT-B/16, ViT-B/32, .*, tiny"):
+    with pytest.raises(OptionError, match=r"known: ViT-B/16, ViT-B/32, .*, tiny"):
         load_clip("nowhere/clip.safetensors")
     with pytest.raises(OptionError, match="ResNet"):
         load_clip("RN50")
