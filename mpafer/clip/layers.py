@@ -76,16 +76,7 @@ class _Attend(torch.autograd.Function):
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, causal: bool = False) -> Tensor:
-    """Softmax attention.
-
-    Args:
-        query: [B, heads, L, W / heads].
-        key, value: [B, heads, L + P, W / heads].
-        causal: a token attends to itself and to those before it; P is 0.
-
-    Returns:
-        [B, heads, L, W / heads]
-    """
+    """Softmax attention: query [B, heads, L, W / heads], key and value [B, heads, L + P, W / heads] -> as the query."""
     if query.dtype == torch.bfloat16 and query.device.type == "cpu":
         return _Attend.apply(query, key, value, causal)
     return F.scaled_dot_product_attention(query, key, value, is_causal=causal)
@@ -143,14 +134,7 @@ class Block(nn.Module):
     ) -> Tensor:
         """``[x', _] = block([x, prompts])``: nothing uses the outputs at prompt positions, so they are not computed.
 
-        Args:
-            x: tokens [B, L, W].
-            prompts: [P, W]; None = no prompts.
-            causal: a token attends to itself and to those before it.
-            rows: how many outputs are computed, from the first; None = all.
-
-        Returns:
-            [B, L, W], or [B, rows, W]
+        Arguments and answer are those of `Attention.forward`; ``prompts`` [P, W] are its ``extra``, before the norm.
         """
         extra = None if prompts is None else self.ln_1(prompts)
         x = x[:, :rows] + self.attn(self.ln_1(x), extra, causal, rows)
