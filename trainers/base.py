@@ -1,7 +1,7 @@
-"""What every method shares: building, freezing, precision, prototypes, what a checkpoint must share - once.
+"""The base of all methods: it builds the model, computes prototypes, and checks that a checkpoint fits.
 
-A method's file adds its options (a dataclass that is its config node), its model, and what it needs before training.
-The loop is `mpafer.engine.trainer`'s, in a checkout on Dassl too.
+A method's file adds its options (a dataclass that is its config node), its model, and its steps before training.
+`mpafer.engine.trainer` has the loop, also in a checkout on Dassl.
 """
 
 from __future__ import annotations
@@ -45,18 +45,19 @@ def register_method(trainer: type[PromptTrainer]) -> type[PromptTrainer]:
 
 
 class PromptTrainer(Trainer):
-    """Trains what a `FrozenClip` declares as learnable. A method sets the class attributes."""
+    """Trains the parameters that a `FrozenClip` declares as learnable. A method sets the class attributes."""
 
     node: ClassVar[str]  # config node under TRAINER
     Options: ClassVar[type[Options]]
     Model: ClassVar[Callable[..., FrozenClip]]  # (clip, classnames, options, **teachers)
     learns: ClassVar[bool] = True  # False: a result depends on neither seed nor training images
+    class_prompts: ClassVar[bool] = True  # False: no prompts of the classes, `Output.embeddings` is None
     accepts: ClassVar[tuple[str, ...]] = ()  # teachers that `mpafer.build_model` may hand to the model
-    inference_overrides: ClassVar[dict[str, Any]] = {}  # options that leave out what only training needs
+    inference_overrides: ClassVar[dict[str, Any]] = {}  # options to build a model that is not trained any more
 
     @classmethod
     def options_from(cls, cfg: CfgNode) -> Any:
-        """The method's options. A node may be shared: what is another method's alone must be at its default.
+        """The method's options. Methods may share a node: the options of others must be at their defaults.
 
         Raises:
             OptionError: an unknown option, another method's, or a value it cannot take.
@@ -83,7 +84,7 @@ class PromptTrainer(Trainer):
         return find_dataset(cfg.DATASET.NAME)(cfg)
 
     def teachers(self) -> dict[str, Any]:
-        """What the model takes beside backbone, class names and options, from the start on."""
+        """Further arguments of the model: the user's descriptions, where there are any and the method accepts them."""
         path = self.cfg.DATASET.DESCRIPTIONS if "descriptions" in self.accepts else ""
         return {"descriptions": load_descriptions(path, self.classnames)} if path else {}
 
@@ -116,7 +117,7 @@ class PromptTrainer(Trainer):
         self.parallel = distributed.wrap(self.model)
 
     def class_prototypes(self, shots: int = -1) -> Tensor:
-        """Mean un-prompted feature of each class's training images, ``shots`` of them or all: [C, D]."""
+        """Mean feature, without prompts, of ``shots`` training images of each class (-1: all): [C, D]."""
         prototypes = torch.empty(0)
         if distributed.is_main():
             images = self.plain_training_images(shots)
@@ -140,7 +141,7 @@ class PromptTrainer(Trainer):
     # --- checkpoints
 
     def identity(self) -> dict[str, Any]:
-        """What a checkpoint must share with the run that loads it."""
+        """The values that a checkpoint must share with the run that loads it."""
         shapes = {name: list(parameter.shape) for name, parameter in self.model.learnable.items()}
         return {
             "method": type(self).__name__,

@@ -27,7 +27,7 @@ class CoCoOpOptions(Options):
 
 
 class CoCoOpModel(PromptedClip):
-    """Context vectors that a small network shifts by what it sees in the image."""
+    """Context vectors that a small network shifts by the image's feature."""
 
     def __init__(self, clip: Clip, classnames: Sequence[str], options: CoCoOpOptions) -> None:
         prompts = ConditionalPrompts(clip, classnames, n_ctx=options.n_ctx, ctx_init=options.ctx_init)

@@ -29,7 +29,7 @@ class CoOpOptions(Options):
 
 
 class CoOpModel(PromptedClip):
-    """Context vectors around the class name, cosine similarity with the frozen image feature."""
+    """Context vectors around the class name; cosine similarity with the frozen image feature."""
 
     def __init__(self, clip: Clip, classnames: Sequence[str], options: CoOpOptions) -> None:
         super().__init__(

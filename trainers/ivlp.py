@@ -32,14 +32,16 @@ class IVLPOptions(Options):
 
 
 class IVLPModel(PromptedClip):
-    """Deep prompts in both towers that know nothing of each other."""
+    """Deep prompts in both towers, learned independently of each other."""
 
     def __init__(self, clip: Clip, classnames: Sequence[str], options: IVLPOptions) -> None:
         n, depth = options.n_ctx_text, options.prompt_depth_text
         deep = DeepTextPrompts(clip, n=n, depth=depth) if depth > 1 else None
         text = ContextPrompts(clip, classnames, n_ctx=n, ctx_init=short_init(n, options.ctx_init), partial=True)
         n, depth = options.n_ctx_vision, options.prompt_depth_vision
-        visual = DeepVisualPrompts(clip, n=n, depth=depth, carried=True, key="PROMPT_DEPTH_VISION") if depth else None
+        visual = (
+            DeepVisualPrompts(clip, n=n, depth=depth, in_sequence=True, key="PROMPT_DEPTH_VISION") if depth else None
+        )
         super().__init__(clip, classnames, text=text, deep_text=deep, visual=visual, precision=options.prec)
 
 

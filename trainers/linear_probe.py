@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from mpafer.clip import Clip
 from mpafer.common import distributed
+from mpafer.common.errors import OptionError
 from mpafer.common.options import Options, option
 from mpafer.engine.prototypes import frozen_features
 from mpafer.prompting.model import FrozenClip, Output
@@ -58,8 +59,13 @@ def fit(
 ) -> tuple[np.ndarray, np.ndarray, float]:
     """Logistic regression [N, D], [N] -> weight [C, D], bias [C], and the inverse strength of its penalty.
 
-    With ``c`` 0 the strength is the best of STRENGTHS by cross-validation; 0.316, as CLIP, where a class has one image
-    only. ``balanced``: an image weighs ``N / (C n_c)``, and the strengths are judged by their mean recall.
+    Args:
+        features: [N, D].
+        labels: [N].
+        c: inverse strength; 0 = the best of STRENGTHS by cross-validation, or CLIP's 0.316 where a class has only one
+            image.
+        seed: of the folds.
+        balanced: an image weighs ``N / (C n_c)``, and cross-validation compares mean recalls instead of accuracies.
     """
     from sklearn.linear_model import LogisticRegression  # slow to import
     from sklearn.model_selection import GridSearchCV, StratifiedKFold
@@ -83,11 +89,14 @@ class LinearProbe(PromptTrainer):
     node = "LINEARPROBE"
     Options = LinearProbeOptions
     Model = LinearProbeModel
+    class_prompts = False
 
     def check_cfg(self, cfg: Any) -> None:
         super().check_cfg(cfg)
         if cfg.DATALOADER.TRAIN_X.SAMPLER == "BalancedSampler":
-            raise ValueError("LinearProbe draws no batches: instead of BalancedSampler, TRAIN.CLASS_WEIGHTS balanced")
+            raise OptionError(
+                "LinearProbe draws no batches: instead of BalancedSampler set TRAIN.CLASS_WEIGHTS balanced"
+            )
 
     def run_epoch(self) -> None:
         self.num_batches = len(self.dm.train_loader)
@@ -103,7 +112,7 @@ class LinearProbe(PromptTrainer):
         features, labels = frozen_features(self.model.clip, *self.plain_training_images())
         data = features.numpy(), labels.numpy()
         weight, bias, c = fit(*data, self.options.c, max(self.seed, 0), self.balances(self.cfg))
-        if len(weight) == 1:  # of two classes scikit-learn gives the second one's row alone
+        if len(weight) == 1:  # for two classes scikit-learn gives only the second one's row
             weight, bias = np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
         print(f"Logistic regression on {len(features)} images, C = {c:g}")
         return {"probe.weight": torch.from_numpy(weight).float(), "probe.bias": torch.from_numpy(bias).float()}

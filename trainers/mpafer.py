@@ -1,6 +1,6 @@
 """MPA-FER: Multimodal Prompt Alignment for Facial Expression Recognition. ICCV 2025, arXiv 2506.21017.
 
-No official code is public. What paper and supplement leave open is an option; the README says why ours is as it is.
+No official code is public. What paper and supplement leave open is an option; the README gives reasons for our choices.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from mpafer.clip import Clip
+from mpafer.common.errors import OptionError
 from mpafer.common.options import Options, option
 from mpafer.prompting.descriptions import load_descriptions
 from mpafer.prompting.losses import DISTANCES, contrastive_alignment
@@ -18,7 +19,7 @@ from mpafer.prompting.model import Output, PromptedClip
 from mpafer.prompting.precision import PRECISIONS
 from mpafer.prompting.similarity import ALIGNMENTS
 from mpafer.prompting.teachers import GRANULARITIES, hard_prompt_features, hard_prompts
-from mpafer.prompting.text import POOLINGS, ContextPrompts, pool_tokens
+from mpafer.prompting.text import POOLINGS, ContextPrompts
 from mpafer.prompting.visual import DeepVisualPrompts
 from mpafer.trainers.base import PromptTrainer, register_method
 
@@ -35,7 +36,7 @@ class MPAFEROptions(Options):
     hard_prompt: int = option(3, choices=tuple(GRANULARITIES))
     alignment: str = option("global_local", choices=ALIGNMENTS)
     top_k: int = option(16, least=1)
-    logit_scale: float = option(0.0, least=0)  # s, of the similarities; 0 = CLIP's own, half for their sum
+    logit_scale: float = option(0.0, least=0)  # s, factor of the similarities; 0 = CLIP's own, half for their sum
     tau: float = option(0.07, least=1e-3)  # temperature of both contrastive losses
     prompt_loss: str = option("contrastive", choices=("contrastive", *DISTANCES, "none"))
     token_loss: bool = True
@@ -50,7 +51,7 @@ class MPAFEROptions(Options):
 class MPAFERModel(PromptedClip):
     """Soft prompts aligned with hard ones, visual prompts held to prototypes, global and sparse local similarity.
 
-    The arguments are those of `mpafer.build_model`.
+    `mpafer.build_model` explains the arguments.
     """
 
     hard_tokens: Tensor
@@ -81,15 +82,14 @@ class MPAFERModel(PromptedClip):
             self.register_buffer("hard_tokens", hard[0], persistent=False)
             self.register_buffer("hard_text", hard[1], persistent=False)
         if prototypes is not None and prototypes.shape != (len(classnames), clip.embed_dim):
-            raise ValueError(f"prototypes are {tuple(prototypes.shape)}, expected {(len(classnames), clip.embed_dim)}")
+            raise OptionError(f"prototypes are {tuple(prototypes.shape)}, expected {(len(classnames), clip.embed_dim)}")
         self.register_buffer("prototypes", prototypes, persistent=False)
 
     def losses(self, out: Output, labels: Tensor) -> dict[str, Tensor]:
         """``L = L_vt + beta (L_ta + L_pa) + gamma L_v``, each term already weighted."""
         options, losses = self.options, super().losses(out, labels)
         if options.token_loss:
-            assert out.embeddings is not None and out.eot is not None  # a PromptedClip has class prompts
-            soft = pool_tokens(out.embeddings, out.eot, options.pooling)
+            soft = out.pooled_prompts(options.pooling)
             losses["token_loss"] = options.beta * contrastive_alignment(soft, self.hard_tokens, options.tau)
         if options.prompt_loss == "contrastive":
             losses["prompt_loss"] = options.beta * contrastive_alignment(out.text, self.hard_text, options.tau)
@@ -103,7 +103,7 @@ class MPAFERModel(PromptedClip):
 
 @register_method
 class MPAFER(PromptTrainer):
-    """Trains `MPAFERModel`; prototypes come from the training images, before the first epoch."""
+    """Trains `MPAFERModel`; before the first epoch it computes the prototypes from the training images."""
 
     node = "MPAFER"
     Options = MPAFEROptions

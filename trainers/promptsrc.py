@@ -35,7 +35,7 @@ class PromptSRCOptions(IVLPOptions):
     text_loss_weight: float = option(25.0, least=0)
     image_loss_weight: float = option(10.0, least=0)
     gpa_mean: float = 15.0  # epoch that weighs most in the average, from 1
-    gpa_std: float = option(1.0, least=1e-3)  # its width in epochs
+    gpa_std: float = option(1.0, least=1e-3)  # standard deviation of the weights, in epochs
     templates: str = "imagenet"  # the teacher's sentences, a set in templates.yaml
 
 

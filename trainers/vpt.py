@@ -35,7 +35,7 @@ class VPTModel(PromptedClip):
     def __init__(self, clip: Clip, classnames: Sequence[str], options: VPTOptions) -> None:
         text = FixedPrompts(clip, fill(f"{options.ctx_init} {{name}}.", classnames))
         visual = DeepVisualPrompts(
-            clip, n=options.n_ctx_vision, depth=options.prompt_depth_vision, carried=True, key="PROMPT_DEPTH_VISION"
+            clip, n=options.n_ctx_vision, depth=options.prompt_depth_vision, in_sequence=True, key="PROMPT_DEPTH_VISION"
         )
         super().__init__(clip, classnames, text=text, visual=visual, precision=options.prec)
 

@@ -1,4 +1,4 @@
-"""The frozen CLIP every method shares: two towers, the logit scale, and the tokens it knows."""
+"""The frozen CLIP that every method shares: two towers, the logit scale, and the tokens it knows."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from mpafer.clip.layers import Attention
 from mpafer.clip.tokens import eot_positions, tokenize
 from mpafer.clip.towers import TextTower, VisionTower
+from mpafer.common.errors import DataError, OptionError
 
 logger = logging.getLogger(__name__)
 
@@ -26,6 +27,8 @@ class Clip(nn.Module):
     """Two frozen towers. Build it with `load_clip` or `Clip.from_state_dict`.
 
     Args:
+        visual: the vision tower.
+        text: the text tower.
         known_tokens: bool [vocabulary]; None when every token has a trained embedding (real CLIP). The tiny CLIP has
             seen few words, and an unknown one would give confident nonsense: it is an error.
     """
@@ -46,11 +49,11 @@ class Clip(nn.Module):
         """OpenAI-named tensors of any ViT size -> frozen float32 model in eval mode.
 
         Raises:
-            ValueError: a ResNet CLIP, or not a CLIP at all; names the first missing tensors.
+            DataError: a ResNet CLIP, or not a CLIP at all; names the first missing tensors.
         """
         state = {key: value for key, value in state.items() if key not in _JIT_EXTRAS}
         if "visual.layer1.0.conv1.weight" in state:
-            raise ValueError(
+            raise DataError(
                 "this is a ResNet CLIP (RN50, RN101, ...): it has no patch tokens and no place for visual prompts; "
                 "take a ViT: ViT-B/32, ViT-B/16, ViT-L/14 or ViT-L/14@336px"
             )
@@ -59,7 +62,7 @@ class Clip(nn.Module):
         names = model.openai_state_dict()
         missing = sorted(names.keys() - state.keys())
         if missing:
-            raise ValueError(f"not an OpenAI-shaped CLIP: {len(missing)} tensors are missing, first {missing[:3]}")
+            raise DataError(f"not an OpenAI-shaped CLIP: {len(missing)} tensors are missing, first {missing[:3]}")
         extra = sorted(state.keys() - names.keys())
         if extra:
             logger.warning("ignored %d tensors that are not CLIP's, first %s", len(extra), extra[:3])
@@ -88,7 +91,7 @@ class Clip(nn.Module):
 
     @property
     def fingerprint(self) -> str:
-        """Short hash of all weights as loaded, before any cast; keys caches, ties checkpoints to their backbone."""
+        """Short hash of all weights as loaded, before any cast; caches and checkpoints name their backbone by it."""
         if not self._fingerprint:
             digest = hashlib.sha256()
             for key, value in sorted(self.openai_state_dict().items()):
@@ -98,7 +101,7 @@ class Clip(nn.Module):
         return self._fingerprint
 
     def cast(self, dtype: torch.dtype) -> Clip:
-        """This model, or a copy, whose blocks' matrices are in ``dtype``; the rest, and so the features, in float32."""
+        """This model, or a copy, with the blocks' matrices in ``dtype``; the rest and the features stay float32."""
         if dtype == self.dtype:
             return self
         fingerprint = self.fingerprint
@@ -110,13 +113,13 @@ class Clip(nn.Module):
         return clip
 
     def checkpoint_activations(self, on: bool = True) -> None:
-        """Keep each block's input only and compute the block again in the backward: same numbers, less memory."""
+        """Keep only each block's input, and compute the block again in the backward: same numbers, less memory."""
         self.visual.transformer.recompute = self.text.transformer.recompute = on
 
     def compile_blocks(self) -> bool:
-        """``torch.compile`` every block of both towers; without a working compiler a warning, and False."""
+        """``torch.compile`` every block of both towers; without a working compiler, warn and return False."""
         try:
-            torch.compile(torch.sigmoid)(torch.zeros(2, device=self.device))  # it fails at the first call, if it does
+            torch.compile(torch.sigmoid)(torch.zeros(2, device=self.device))  # without a compiler, this call fails
         except Exception as error:
             reason = f"{type(error).__name__}: {error}".splitlines()[0]
             logger.warning("torch.compile does not work here, the towers run as they are: %s", reason)
@@ -130,14 +133,14 @@ class Clip(nn.Module):
         """Texts -> token ids [C, 77] on the model's device.
 
         Raises:
-            ValueError: a text is too long, or has words this CLIP never saw.
+            OptionError: a text is too long, or has words this CLIP never saw.
         """
         tokens = tokenize(texts)
         if self.known_tokens is not None:
             for text, row in zip(texts, tokens, strict=True):
                 words = row[1 : int(row.argmax())]
                 if not self.known_tokens.cpu()[words].all():
-                    raise ValueError(
+                    raise OptionError(
                         f"{self.name} knows only the words of its own captions, and not all of {text!r}; "
                         "reword it, or take a real CLIP (ViT-B/16)"
                     )
@@ -152,14 +155,17 @@ class Clip(nn.Module):
     def encode_text(self, tokens: Tensor) -> Tensor:
         """Token ids [C, L] -> text features [C, D], as ``clip.encode_text``.
 
-        The tower runs to the last EOT of the batch only: the mask is causal, so that is exact, and much cheaper.
+        The tower stops at the last EOT of the batch: the mask is causal, so that is exact, and much cheaper.
         """
         eot = eot_positions(tokens)
         return self.text(self.text.embed(tokens[:, : int(eot.max()) + 1]), eot)
 
 
 def _expand_vocabulary(state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], Tensor | None]:
-    """Undo the tiny CLIP's saving: only the rows of ``token_ids`` are stored, the others are zero and unknown."""
+    """The whole embedding table of a tiny CLIP, whose file has the rows of ``token_ids`` only, and the known tokens.
+
+    The other rows are zero. Another CLIP is returned as it is, with None.
+    """
     state = dict(state)
     ids = state.pop("token_ids", None)
     if ids is None:
@@ -173,7 +179,7 @@ def _expand_vocabulary(state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], 
 
 
 def _empty_towers(state: Mapping[str, Tensor]) -> tuple[VisionTower, TextTower]:
-    """Towers of the sizes that the tensors' shapes tell."""
+    """Towers of the sizes that the tensors have."""
 
     def layers(prefix: str) -> int:
         return len({key.split(".")[prefix.count(".") + 1] for key in state if key.startswith(prefix + ".")})
@@ -184,6 +190,6 @@ def _empty_towers(state: Mapping[str, Tensor]) -> tuple[VisionTower, TextTower]:
         text_width, embed_dim = state["text_projection"].shape
         context, vocabulary = len(state["positional_embedding"]), len(state["token_embedding.weight"])
     except KeyError as error:
-        raise ValueError(f"not an OpenAI-shaped CLIP: {error} is missing") from None
+        raise DataError(f"not an OpenAI-shaped CLIP: {error} is missing") from None
     vision = VisionTower(grid * patch, patch, width, layers("visual.transformer.resblocks"), embed_dim)
     return vision, TextTower(context, vocabulary, text_width, layers("transformer.resblocks"), embed_dim)

@@ -1,4 +1,4 @@
-"""Blocks of CLIP's transformers, batch first. Written for speed: benchmarks/NOTES.md says what each turn brings.
+"""Blocks of CLIP's transformers, batch first. Written for speed: benchmarks/NOTES.md says what each measure gains.
 
 Shapes: B images or texts, L tokens, P prompts, W width of a tower.
 """
@@ -25,8 +25,11 @@ class LayerNorm(nn.LayerNorm):
         return super().forward(x.float()).to(x.dtype)
 
 
-def leave(x: Tensor, norm: nn.Module, projection: Tensor) -> Tensor:
-    """A tower's way out, [..., W] -> [..., D]; float32 in all precisions, as features are compared by small angles."""
+def project_out(x: Tensor, norm: nn.Module, projection: Tensor) -> Tensor:
+    """A tower's last step, ``norm(x) @ projection``: [..., W], [W, D] -> features [..., D].
+
+    It is float32 in all precisions, because features are compared by small angles.
+    """
     with torch.autocast(x.device.type, enabled=False):
         return norm(x.float()) @ projection
 
@@ -34,8 +37,8 @@ def leave(x: Tensor, norm: nn.Module, projection: Tensor) -> Tensor:
 class MLP(nn.Module):
     """Two linear layers with ``QuickGELU(x) = x * sigmoid(1.702 x)`` between them.
 
-    As ``silu(1.702 x) / 1.702`` it is one pass over the widest tensor: both factors ride on the matrix products, and
-    one tensor instead of two is kept for the backward.
+    It is computed as ``silu(1.702 x) / 1.702``: the matrix products apply both factors, so the activation is one pass
+    over the widest tensor, and the backward keeps one tensor instead of two.
     """
 
     def __init__(self, width: int) -> None:
@@ -51,7 +54,7 @@ class MLP(nn.Module):
 
 
 class _Attend(torch.autograd.Function):
-    """Attention with matrix products for a backward: torch's own is slow for bfloat16 on a CPU."""
+    """Attention whose backward is matrix products: torch's own backward is slow for bfloat16 on a CPU."""
 
     @staticmethod
     def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, causal: bool) -> Tensor:
@@ -73,7 +76,7 @@ class _Attend(torch.autograd.Function):
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, causal: bool = False) -> Tensor:
-    """Softmax attention: [B, heads, L, W / heads] and twice [B, heads, L + P, W / heads] -> as the first."""
+    """Softmax attention: query [B, heads, L, W / heads], key and value [B, heads, L + P, W / heads] -> as the query."""
     if query.dtype == torch.bfloat16 and query.device.type == "cpu":
         return _Attend.apply(query, key, value, causal)
     return F.scaled_dot_product_attention(query, key, value, is_causal=causal)
@@ -94,9 +97,13 @@ class Attention(nn.Module):
         return x.unflatten(-1, (self.heads, -1)).transpose(-3, -2)  # [..., L, W] -> [..., heads, L, W / heads]
 
     def forward(self, x: Tensor, extra: Tensor | None = None, causal: bool = False, rows: int | None = None) -> Tensor:
-        """``x`` [B, L, W] attends to itself and to ``extra`` ([P, W] shared, or [B, P, W]); returns [B, L, W].
+        """[B, L, W] -> [B, L, W], or [B, rows, W].
 
-        With ``causal`` there is nothing extra to attend to. ``rows``: the first so many outputs only.
+        Args:
+            x: tokens; they attend to themselves and to ``extra``.
+            extra: [P, W] for all of the batch, or [B, P, W]; None with ``causal``.
+            causal: a token attends to itself and to those before it.
+            rows: how many outputs are computed, from the first; None = all.
         """
         width, weight, bias = x.shape[-1], self.in_proj_weight, self.in_proj_bias
         if extra is None and rows is None:
@@ -125,9 +132,9 @@ class Block(nn.Module):
     def forward(
         self, x: Tensor, prompts: Tensor | None = None, causal: bool = False, rows: int | None = None
     ) -> Tensor:
-        """``[x', _] = block([x, prompts])``: the outputs at prompt positions are dropped, so they are not computed.
+        """``[x', _] = block([x, prompts])``: nothing uses the outputs at prompt positions, so they are not computed.
 
-        ``rows``: nor are outputs beyond the first so many.
+        Arguments and answer are those of `Attention.forward`; ``prompts`` [P, W] are its ``extra``, before the norm.
         """
         extra = None if prompts is None else self.ln_1(prompts)
         x = x[:, :rows] + self.attn(self.ln_1(x), extra, causal, rows)
@@ -135,7 +142,11 @@ class Block(nn.Module):
 
 
 class Transformer(nn.Module):
-    """A stack of blocks; with ``recompute``, the backward computes each one again instead of having kept it."""
+    """A stack of blocks.
+
+    Attributes:
+        recompute: keep only each block's input for the backward, which computes the block again.
+    """
 
     recompute = False
 
@@ -151,29 +162,33 @@ class Transformer(nn.Module):
     def forward(
         self,
         x: Tensor,
-        beside: Sequence[Tensor] = (),
-        within: Sequence[Tensor] = (),
+        side_prompts: Sequence[Tensor] = (),
+        replacing_prompts: Sequence[Tensor] = (),
         start: int = 0,
         causal: bool = False,
         rows: int | None = None,
     ) -> Tensor:
-        """[B, L, W] -> [B, L, W].
+        """[B, L, W] -> [B, L, W], or [B, rows, W].
 
         Args:
             x: tokens.
-            beside: ``beside[l]`` [P, W] joins the input of layer ``l``; its outputs are dropped.
-            within: ``within[l]`` [P, W] takes the rows from ``start`` on before layer ``l + 1``.
-            start: first row of the prompts within the sequence.
-            causal: a token attends to itself and those before it.
-            rows: return the first so many rows, and spare the last layer the others.
+            side_prompts: ``side_prompts[l]`` [P, W] joins the input of layer ``l``; its outputs are dropped.
+            replacing_prompts: ``replacing_prompts[l]`` [P, W] replaces the rows from ``start`` on, before layer
+                ``l + 1``.
+            start: first row that is replaced.
+            causal: a token attends to itself and to those before it.
+            rows: how many rows the last layer computes, from the first; None = all.
+
+        Raises:
+            ValueError: prompts for more layers than there are.
         """
-        if max(len(beside), len(within) + 1) > len(self.resblocks):
+        if max(len(side_prompts), len(replacing_prompts) + 1) > len(self.resblocks):
             raise ValueError(f"prompts for more than the tower's {len(self.resblocks)} layers")
         for layer, block in enumerate(self.resblocks):
-            if 0 < layer <= len(within):
-                prompts = within[layer - 1].to(x.dtype).expand(len(x), -1, -1)
+            if 0 < layer <= len(replacing_prompts):
+                prompts = replacing_prompts[layer - 1].to(x.dtype).expand(len(x), -1, -1)
                 x = torch.cat([x[:, :start], prompts, x[:, start + prompts.shape[1] :]], dim=1)
-            extra = beside[layer].to(x.dtype) if layer < len(beside) else None
+            extra = side_prompts[layer].to(x.dtype) if layer < len(side_prompts) else None
             inputs = (x, extra, causal, rows if layer == len(self.resblocks) - 1 else None)
             again = self.recompute and torch.is_grad_enabled()
             x = checkpoint(block, *inputs, use_reentrant=False) if again else block(*inputs)

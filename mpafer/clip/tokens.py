@@ -12,6 +12,8 @@ from functools import cache
 import torch
 from torch import Tensor
 
+from mpafer.common.errors import MissingPackageError, OptionError
+
 CONTEXT_LENGTH = 77
 
 
@@ -19,12 +21,12 @@ CONTEXT_LENGTH = 77
 def clip_module() -> types.ModuleType:
     """OpenAI's module ``clip.clip``; we use its ``tokenize``, ``_MODELS`` and ``_download`` and nothing else.
 
-    Inside a CoOp or MaPLe checkout ``clip`` is theirs, which serves as well. The released package does
-    ``from pkg_resources import packaging``, and setuptools 81 removed pkg_resources: a stand-in holding just that
-    name is there during the import, so any setuptools works.
+    Inside a CoOp or MaPLe checkout ``clip`` is the checkout's own, which has them too. The released package does
+    ``from pkg_resources import packaging``, and setuptools 81 removed pkg_resources: during the import a stand-in with
+    that one name is there, so any setuptools works.
 
     Raises:
-        ImportError: ``clip`` is missing, or is another package of that name.
+        MissingPackageError: ``clip`` is missing, or is another package of that name.
     """
     stand_in = "pkg_resources" not in sys.modules
     if stand_in:
@@ -35,13 +37,15 @@ def clip_module() -> types.ModuleType:
     try:
         clip = importlib.import_module("clip.clip")
     except ImportError as error:
-        raise ImportError(f"OpenAI's clip cannot be imported ({error}); install it: pip install openai-clip") from error
+        raise MissingPackageError(
+            f"OpenAI's clip cannot be imported ({error}); install it: pip install openai-clip"
+        ) from error
     finally:
         if stand_in:
             del sys.modules["pkg_resources"]
     missing = [name for name in ("tokenize", "_MODELS", "_download") if not hasattr(clip, name)]
     if missing:
-        raise ImportError(f"{clip.__file__} is not OpenAI's clip: it has no {missing}; pip install openai-clip")
+        raise MissingPackageError(f"{clip.__file__} is not OpenAI's clip: it has no {missing}; pip install openai-clip")
     return clip
 
 
@@ -49,14 +53,14 @@ def tokenize(texts: Sequence[str]) -> Tensor:
     """Texts -> token ids [C, 77], int64, zero-padded after the EOT token.
 
     Raises:
-        ValueError: a text needs more than 77 tokens; nothing is ever cut in silence.
+        OptionError: a text needs more than 77 tokens; no text is ever cut.
     """
     rows = []
     for text in texts:
         try:
             rows.append(clip_module().tokenize(text))
         except RuntimeError as error:
-            raise ValueError(f"text is longer than CLIP's {CONTEXT_LENGTH} tokens, shorten it: {text!r}") from error
+            raise OptionError(f"text is longer than CLIP's {CONTEXT_LENGTH} tokens, shorten it: {text!r}") from error
     return torch.cat(rows).long()
 
 

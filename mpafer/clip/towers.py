@@ -1,10 +1,11 @@
 """CLIP's two transformer towers, batch first, with one place each where prompts enter.
 
-Prompts stand beside a layer's tokens (MPA-FER: only keys and values, their outputs are dropped) or within the sequence
-(VPT, IVLP, MaPLe: a layer's prompts take the place of what became of the last layer's, and the last ones stay).
+Side prompts join a layer's keys and values, and their outputs are dropped (MPA-FER). Prompts in the sequence are tokens
+like the others: each layer's prompts replace the outputs of the layer before at their positions, and the last ones stay
+(VPT, IVLP, MaPLe).
 
 Parameter names are OpenAI's, so their state dict loads strictly; without prompts the outputs equal
-``clip.encode_image`` / ``encode_text`` (tests/test_clip.py). Torch only.
+``clip.encode_image`` / ``encode_text`` (tests/clip/test_clip.py). Torch only.
 
 Shapes: B images, C texts, L tokens of a text, N patches, P prompts, W width of a tower, D joint embedding.
 """
@@ -16,7 +17,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from mpafer.clip.layers import LayerNorm, Transformer, leave
+from mpafer.clip.layers import LayerNorm, Transformer, project_out
+from mpafer.common.errors import OptionError
 
 
 class VisionTower(nn.Module):
@@ -35,40 +37,44 @@ class VisionTower(nn.Module):
         self.proj = nn.Parameter(torch.randn(width, embed_dim) * width**-0.5)
 
     def forward(
-        self, images: Tensor, prompts: Sequence[Tensor] = (), carried: bool = False, patches: bool = True
+        self, images: Tensor, prompts: Sequence[Tensor] = (), in_sequence: bool = False, patches: bool = True
     ) -> tuple[Tensor, Tensor]:
         """[B, 3, H, H] -> global feature [B, D] and patch features [B, N, D], neither normalised.
 
-        Patch tokens take the class token's way out: ``ln_post`` and the projection (the paper leaves that open).
+        Patch tokens get ``ln_post`` and the projection, as the class token does (the paper leaves that open).
 
         Args:
             images: normalised with CLIP's statistics.
             prompts: a [P, W] tensor for each of the first layers.
-            carried: the prompts are part of the sequence, from before ``ln_pre`` on, as in VPT, IVLP and MaPLe;
-                otherwise they stand beside it, as in MPA-FER.
-            patches: without them N is 0, and the last layer works for the class token alone.
+            in_sequence: the prompts are part of the sequence, from before ``ln_pre`` on, as in VPT, IVLP and MaPLe;
+                otherwise they are side prompts, as in MPA-FER.
+            patches: False: N is 0, and the last layer computes the class token only.
+
+        Raises:
+            OptionError: images of another size.
         """
         if images.shape[-2:] != (self.image_size, self.image_size):
             height, width = images.shape[-2:]
-            raise ValueError(
+            raise OptionError(
                 f"images are {height} x {width}, but this CLIP takes {self.image_size} x {self.image_size} (INPUT.SIZE)"
             )
         rows = None if patches else 1
         x = self.conv1(images.to(self.conv1.weight.dtype)).flatten(2).transpose(1, 2)  # [B, N, W]
         cls = self.class_embedding.to(x.dtype).expand(len(x), 1, -1)
         x = torch.cat([cls, x], dim=1) + self.positional_embedding.to(x.dtype)
-        if carried and prompts:
+        if in_sequence and prompts:
             first = prompts[0].to(x.dtype).expand(len(x), -1, -1)
             x = self.ln_pre(torch.cat([x, first], dim=1))
-            x = self.transformer(x, within=prompts[1:], start=1 + self.patches, rows=rows or 1 + self.patches)
+            length = 1 + self.patches  # the prompts come after the image's tokens
+            x = self.transformer(x, replacing_prompts=prompts[1:], start=length, rows=rows or length)
         else:
-            x = self.transformer(self.ln_pre(x), beside=prompts, rows=rows)
-        x = leave(x, self.ln_post, self.proj)
+            x = self.transformer(self.ln_pre(x), side_prompts=prompts, rows=rows)
+        x = project_out(x, self.ln_post, self.proj)
         return x[:, 0], x[:, 1:]
 
 
 class TextTower(nn.Module):
-    """CLIP's causal text transformer. What follows the last EOT cannot matter: callers leave it out."""
+    """CLIP's causal text transformer. Tokens after the last EOT have no effect: callers cut them off."""
 
     def __init__(self, context_length: int, vocab_size: int, width: int, layers: int, embed_dim: int) -> None:
         super().__init__()
@@ -87,9 +93,9 @@ class TextTower(nn.Module):
     def forward(self, embeddings: Tensor, eot: Tensor, prompts: Sequence[Tensor] = ()) -> Tensor:
         """Token embeddings [C, L, W] and EOT positions [C] -> text features [C, D], not normalised.
 
-        ``prompts[l]`` [P, W] takes the P places after SOS before layer ``l + 1``; the first layer's are embeddings.
+        ``prompts[l]`` [P, W] replaces the P tokens after SOS before layer ``l + 1``; the first layer's are embeddings.
         """
         dtype = self.transformer.dtype
         x = embeddings.to(dtype) + self.positional_embedding[: embeddings.shape[1]].to(dtype)
-        x = self.transformer(x, within=prompts, start=1, causal=True)
-        return leave(x[torch.arange(len(x), device=x.device), eot], self.ln_final, self.text_projection)
+        x = self.transformer(x, replacing_prompts=prompts, start=1, causal=True)
+        return project_out(x[torch.arange(len(x), device=x.device), eot], self.ln_final, self.text_projection)

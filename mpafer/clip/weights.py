@@ -1,4 +1,4 @@
-"""From a name or a path to CLIP's weights: OpenAI's names, files in three formats, or the tiny CLIP shipped here."""
+"""CLIP's weights by name or path: OpenAI's names, files in three formats, or the tiny CLIP shipped here."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ from torch import Tensor
 
 from mpafer.clip.backbone import Clip
 from mpafer.clip.tokens import clip_module
+from mpafer.common.errors import DataError, MissingFileError, OptionError
+from mpafer.common.options import closest
 
 logger = logging.getLogger(__name__)
 
-CACHE = Path("~/.cache/clip").expanduser()  # where OpenAI's package keeps them too
+CACHE = Path("~/.cache/clip").expanduser()  # OpenAI's package keeps its files there too
 TINY = resources.files("mpafer.clip") / "assets" / "tiny.safetensors"
 
 
@@ -33,8 +35,9 @@ def load_clip(
         dtype: precision of the blocks' matrices; layer norms and projections stay in float32.
 
     Raises:
-        ValueError: unknown name, a ResNet CLIP, or a file that is no OpenAI-shaped CLIP.
-        FileNotFoundError: the file is not there, or cannot be downloaded; says which file to put where.
+        OptionError: an unknown name (the closest one is named), or the name of a ResNet CLIP.
+        DataError: a file that holds no ViT CLIP with OpenAI's tensor names.
+        MissingFileError: the file cannot be downloaded; says which file to put where.
     """
     if name == "tiny":
         state = read_state_dict(Path(str(TINY)))
@@ -48,10 +51,10 @@ def load_clip(
 
 
 def read_state_dict(path: Path) -> dict[str, Tensor]:
-    """Tensors of a weight file, by format: safetensors, JIT archive, plain or wrapped state dict.
+    """Tensors of a weight file: safetensors, JIT archive, plain or wrapped state dict.
 
     Raises:
-        ValueError: the file is damaged or holds something else.
+        DataError: the file is damaged or holds something else.
     """
     try:
         if path.suffix == ".safetensors":
@@ -64,7 +67,7 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
         state = state.get("state_dict", state)
     except Exception as error:
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
-        raise ValueError(
+        raise DataError(
             f"{path} ({path.stat().st_size:,} bytes) cannot be read as CLIP weights; it is damaged, cut short or of "
             f"another kind: {reason}"
         ) from error
@@ -85,9 +88,9 @@ def _named(name: str) -> Path:
     urls = clip_module()._MODELS
     if name not in urls:
         names = [known for known in urls if known.startswith("ViT")]
-        raise ValueError(f"no CLIP named {name!r} and no such file; known: tiny, {', '.join(names)}, or a path")
+        raise OptionError(f"no CLIP named {name!r} and no file of that path; {closest(name, ['tiny', *names])}")
     if not name.startswith("ViT"):
-        raise ValueError(f"{name} is a ResNet CLIP: no patch tokens, no place for visual prompts; take a ViT")
+        raise OptionError(f"{name} is a ResNet CLIP: no patch tokens, no place for visual prompts; take a ViT")
     url = urls[name]
     path, checksum = CACHE / url.rsplit("/", 1)[1], url.split("/")[-2]
     CACHE.mkdir(parents=True, exist_ok=True)
@@ -103,10 +106,10 @@ def _checked(name: str, url: str, path: Path, checksum: str) -> Path:
         fault = f"{path} is damaged or cut short ({path.stat().st_size:,} bytes, wrong sha256). "
         logger.warning("%sDownloading it again", fault)
     try:
-        part = CACHE / "part"  # beside the final place, so that a broken download leaves no half file under its name
+        part = CACHE / "part"  # in the same folder: a broken download leaves no half file under the final name
         Path(clip_module()._download(url, str(part))).replace(path)
     except (OSError, RuntimeError, HTTPException) as error:
-        raise FileNotFoundError(
+        raise MissingFileError(
             f"{fault}{name} cannot be downloaded ({error}). On a machine with a network get {path.name} "
             f"(sha256 {checksum}) from {url} and put it at {path}, or name its path in MODEL.BACKBONE.NAME"
         ) from error

@@ -1,4 +1,4 @@
-"""Gaussian weighted prompt aggregation (PromptSRC): an average over epochs of what is learned, in float32."""
+"""Gaussian weighted prompt aggregation (PromptSRC): the average over epochs of the learned values, in float32."""
 
 from __future__ import annotations
 
@@ -7,15 +7,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from mpafer.common.errors import CheckpointError
+
 
 class GaussianAverage:
     """``sum_t w_t theta_t``, with ``w_t`` proportional to a normal density at t = 1 ... epochs.
 
     Args:
         module: its parameters are averaged, nothing else.
-        epochs: how many there will be.
-        mean: epoch with the largest weight.
-        std: its width, in epochs.
+        epochs: number of epochs of the training.
+        mean: epoch with the largest weight, from 1.
+        std: standard deviation, in epochs.
     """
 
     def __init__(self, module: nn.Module, *, epochs: int, mean: float, std: float) -> None:
@@ -31,14 +33,18 @@ class GaussianAverage:
             self._sums[name] += float(self.weights[epoch]) * value
 
     def average(self) -> dict[str, Tensor]:
-        """The sum so far, by name of the parameter: after the last epoch it is the average."""
+        """The weighted sum so far, by name of the parameter; after the last epoch it is the average."""
         return self._sums
 
     def state_dict(self) -> dict[str, Tensor]:
         return dict(self._sums)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Raises ValueError where the names are not those of the module."""
+        """Go on from the sums of an interrupted training.
+
+        Raises:
+            CheckpointError: the names are not those of the module.
+        """
         if state.keys() != self._sums.keys():
-            raise ValueError(f"the average is of {sorted(state)}, the module has {sorted(self._sums)}")
+            raise CheckpointError(f"the average is of {sorted(state)}, the module has {sorted(self._sums)}")
         self._sums = {name: value.to(self._sums[name].device) for name, value in state.items()}

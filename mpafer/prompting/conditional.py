@@ -15,7 +15,7 @@ from mpafer.prompting.text import ContextPrompts
 class ConditionalPrompts(ContextPrompts):
     """``v_m(x) = v_m + pi(x)``: a small network turns the image's unit feature into a shift of all context vectors.
 
-    Arguments are those of `ContextPrompts`.
+    Its arguments are some of those of `ContextPrompts`.
     """
 
     conditional = True

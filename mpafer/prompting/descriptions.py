@@ -1,4 +1,4 @@
-"""What a language model writes of each class: the paper's table, or a file of the user's own."""
+"""Descriptions of the classes by a language model: the paper's table, or a file of the user's."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import yaml
 
+from mpafer.common.errors import DataError, MissingFileError
 from mpafer.prompting.expressions import COMPOUND, class_key
 
 DESCRIPTIONS = Path(__file__).with_name("descriptions.yaml")
@@ -19,28 +20,28 @@ def load_descriptions(path: str | Path | None = None, classnames: Sequence[str] 
 
     Args:
         path: the file; None or "" = the shipped table.
-        classnames: the classes wanted, each of which must be described; they are the answer's keys, in this
-            order and spelling. Without them, everything in the file under canonical names.
+        classnames: the classes wanted, each of which must be described; they become the keys, in this order and
+            spelling. None: everything in the file, under canonical names.
 
     Raises:
-        FileNotFoundError: no such file.
-        ValueError: not a mapping of names to texts; a class twice; a class missing.
+        MissingFileError: no such file.
+        DataError: not a mapping of names to texts; a class twice; a class missing.
     """
     source = Path(path).expanduser() if path else DESCRIPTIONS
     if not source.is_file():
-        raise FileNotFoundError(f"no file of descriptions at {source} (DATASET.DESCRIPTIONS)")
+        raise MissingFileError(f"no file of descriptions at {source} (DATASET.DESCRIPTIONS)")
     try:
         content = yaml.safe_load(source.read_text("utf-8"))  # JSON is YAML
     except yaml.YAMLError as error:
-        raise ValueError(f"{source} is neither YAML nor JSON: {error}") from error
+        raise DataError(f"{source} is neither YAML nor JSON: {error}") from error
     if not isinstance(content, dict):
-        raise ValueError(f"{source} must map class names to descriptions, but holds a {type(content).__name__}")
+        raise DataError(f"{source} must map class names to descriptions, but holds a {type(content).__name__}")
     table: dict[str, str] = {}
     for name, text in content.items():
         if not isinstance(text, str) or not text.strip():
-            raise ValueError(f"{source}: the description of {name!r} must be a text, not {text!r}")
+            raise DataError(f"{source}: the description of {name!r} must be a text, not {text!r}")
         if class_key(str(name)) in table:
-            raise ValueError(f"{source} describes {class_key(str(name))!r} twice, the second time as {name!r}")
+            raise DataError(f"{source} describes {class_key(str(name))!r} twice, the second time as {name!r}")
         table[class_key(str(name))] = text.strip()
     if classnames is None:
         return table
@@ -49,5 +50,5 @@ def load_descriptions(path: str | Path | None = None, classnames: Sequence[str] 
             table.setdefault(name, f"{table[first]} {table[second]}")
     missing = [name for name in classnames if class_key(name) not in table]
     if missing:
-        raise ValueError(f"{source} has no description of {', '.join(missing)}; it has {', '.join(table)}")
+        raise DataError(f"{source} has no description of {', '.join(missing)}; it has {', '.join(table)}")
     return {name: table[class_key(name)] for name in classnames}

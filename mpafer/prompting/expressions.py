@@ -5,9 +5,11 @@ Label i means CLASSES[i] in every data set, so a head trained on one can be test
 
 from __future__ import annotations
 
+from mpafer.common.errors import DataError
+
 CLASSES = ("surprise", "fear", "disgust", "happiness", "sadness", "anger", "neutral", "contempt")
 
-# Spellings met in folder names and label files; "suprise" is a popular mirror's own.
+# Spellings in folder names and label files; "suprise" is that of a popular mirror.
 ALIASES = {
     "surprised": "surprise",
     "suprise": "surprise",
@@ -38,18 +40,22 @@ COMPOUND = {
 
 
 def canonical(name: str) -> str:
-    """The canonical spelling of a class name, whatever its case; ValueError if we know no such expression."""
+    """The canonical spelling of a class name, in any case of letters.
+
+    Raises:
+        DataError: we know no such expression.
+    """
     key = name.strip().lower()
     key = ALIASES.get(key, key)
     if key not in CLASSES:
         known = ", ".join(CLASSES)
-        raise ValueError(f"unknown expression {name!r}; known: {known}; also understood: {', '.join(ALIASES)}")
+        raise DataError(f"unknown expression {name!r}; known: {known}; also understood: {', '.join(ALIASES)}")
     return key
 
 
 def class_key(name: str) -> str:
-    """Like `canonical`, but a class of the user's own is kept: by it names of different sources are compared."""
+    """Like `canonical`, but an unknown class keeps its name; names from different sources are compared by it."""
     try:
         return canonical(name)
-    except ValueError:
+    except DataError:
         return name.strip().lower()

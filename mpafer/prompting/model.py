@@ -1,4 +1,4 @@
-"""A frozen CLIP with something learnable on it: what every method is built from."""
+"""A frozen CLIP with learnable modules: the base of every method's model."""
 
 from __future__ import annotations
 
@@ -9,28 +9,40 @@ import torch
 from torch import Tensor, nn
 
 from mpafer.clip import Clip
+from mpafer.common.errors import OptionError
 from mpafer.prompting.losses import weighted_cross_entropy
 from mpafer.prompting.precision import autocast, weight_dtype
 from mpafer.prompting.similarity import alignment
+from mpafer.prompting.text import pool_tokens
 
 _ROWS = 1024  # class prompts encoded at a time, where every image has its own
 
 
 @dataclass
 class Output:
-    """What a model says of a batch, in float32. Features are as CLIP gives them: not normalised."""
+    """A model's output for a batch, in float32. Features are as CLIP gives them: not normalised."""
 
     logits: Tensor  # [B, C]
     image: Tensor  # global features [B, D]
-    patches: Tensor  # patch features [B, N, D]; N = 0 where `FrozenClip.spare_patches` says so
+    patches: Tensor  # patch features [B, N, D]; N is 0 where `FrozenClip.spare_patches` leaves them out
     text: Tensor  # class features [C, D], or [B, C, D] where the prompts depend on the image
     embeddings: Tensor | None = None  # token embeddings of the class prompts [C, L, W], or [B, C, L, W]
-    eot: Tensor | None = None  # position of EOS in each of them [C]
+    eot: Tensor | None = None  # position of EOS in each class prompt [C]
     frozen_image: Tensor | None = None  # global features without prompts [B, D], where a loss needs them
+
+    def pooled_prompts(self, how: str) -> Tensor:
+        """Mean or maximum of each class prompt's tokens, see `pool_tokens`: [C, W].
+
+        Raises:
+            ValueError: the model has no class prompts.
+        """
+        if self.embeddings is None or self.eot is None:
+            raise ValueError("this model has no class prompts")
+        return pool_tokens(self.embeddings, self.eot, how)
 
 
 class FrozenClip(nn.Module):
-    """A frozen CLIP, and the learnable modules of a method.
+    """A frozen CLIP and the learnable modules of a method.
 
     Args:
         clip: frozen backbone; its weights are never changed, and a copy is made where the precision differs.
@@ -38,8 +50,10 @@ class FrozenClip(nn.Module):
         precision: ``fp32``, ``fp16``, ``amp`` or ``bf16``.
         **prompts: the modules whose parameters are learned, by name; None is left out.
 
-    ``class_weights`` [C], where set, weigh the cross-entropy. ``spare_patches``: in training mode, no patch features
-    where the similarity is global, as no loss reads them.
+    Attributes:
+        class_weights: weights [C] of the cross-entropy, or None.
+        spare_patches: in training mode, leave out the patch features where the similarity is global: no loss reads
+            them.
     """
 
     class_weights: Tensor | None
@@ -60,7 +74,7 @@ class FrozenClip(nn.Module):
         return dict(self.prompts.named_parameters())
 
     def losses(self, out: Output, labels: Tensor) -> dict[str, Tensor]:
-        """Weighted loss terms by name; the objective is their sum. Here the cross-entropy alone."""
+        """Weighted loss terms by name, scalars; the objective is their sum. Here only the cross-entropy."""
         return {"ce_loss": weighted_cross_entropy(out.logits, labels, self.class_weights)}
 
 
@@ -73,12 +87,16 @@ class PromptedClip(FrozenClip):
         text: module whose forward gives token embeddings [C, L, W] and whose ``eot`` holds the EOS positions [C]; where
             it is ``conditional``, it takes the global image features and gives [B, C, L, W].
         deep_text: module whose forward gives a [P, W] tensor for each text layer from the second on, or None.
-        visual: module whose forward gives a [P, W] tensor a layer, with ``carried`` for `VisionTower`, or None.
+        visual: module whose forward gives a [P, W] tensor a layer, and whose ``in_sequence`` is `VisionTower`'s, or
+            None.
         mode: ``global``, ``local`` or ``global_local`` similarity.
         top_k: patches averaged by the local similarity.
-        logit_scale: what similarities are multiplied by; 0 = CLIP's own, half of it for the sum of two of them, so that
+        logit_scale: factor of the similarities; 0 = CLIP's own, half of it for the sum of two similarities, so that
             logits keep the range that CLIP's temperature was trained for.
         precision: ``fp32``, ``fp16``, ``amp`` or ``bf16``.
+
+    Raises:
+        OptionError: ``top_k`` is larger than the number of patches.
     """
 
     def __init__(
@@ -96,7 +114,9 @@ class PromptedClip(FrozenClip):
     ) -> None:
         super().__init__(clip, classnames, precision=precision, text=text, deep_text=deep_text, visual=visual)
         if mode != "global" and not 1 <= top_k <= clip.visual.patches:
-            raise ValueError(f"TOP_K is {top_k}, but {clip.name} has {clip.visual.patches} patches; take 1 to that")
+            raise OptionError(
+                f"TOP_K is {top_k}, but {clip.name} has {clip.visual.patches} patches; take at most those"
+            )
         self.mode, self.top_k, self.logit_scale = mode, top_k, logit_scale
         self._encoded: tuple[list[Tensor], Tensor] | None = None
 
@@ -122,14 +142,14 @@ class PromptedClip(FrozenClip):
 
     def encode_images(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Global [B, D] and patch features [B, N, D], with the visual prompts."""
-        carried = bool(getattr(self.prompts["visual"], "carried", False)) if "visual" in self.prompts else False
+        in_sequence = "visual" in self.prompts and bool(self.prompts["visual"].in_sequence)
         patches = self.mode != "global" or not (self.training and self.spare_patches)
-        return self.clip.visual(images, self.visual_prompts(), carried, patches)
+        return self.clip.visual(images, self.visual_prompts(), in_sequence, patches)
 
     def encode_classes(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Token embeddings and features of the class prompts, as in `Output`.
 
-        They are kept while the prompts stay the same and nothing of them learns, as in evaluation.
+        Where no gradient is needed, as in evaluation, the text tower runs again only if the prompts have changed.
         """
         learner = self.prompts["text"]
         deep = self.prompts["deep_text"]() if "deep_text" in self.prompts else ()

@@ -1,4 +1,4 @@
-"""The four precisions, named once. Prompts and losses are float32 in all of them."""
+"""The four precisions. Prompts and losses are float32 in all of them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _WEIGHTS = {"fp16": torch.float16, "bf16": torch.bfloat16}
 
 
 def weight_dtype(precision: str) -> torch.dtype:
-    """Type of the frozen matrices: halved by fp16 and bf16, float32 otherwise."""
+    """Type of the frozen matrices: 16 bits with fp16 and bf16, float32 otherwise."""
     return _WEIGHTS.get(precision, torch.float32)
 
 
@@ -27,7 +27,7 @@ def needs_scaler(precision: str, device: torch.device) -> bool:
 
 
 def grad_scaler(device_type: str = "cuda", *, enabled: bool = False) -> Any:
-    """torch's loss scaler. torch.amp has it since torch 2.3; the older one is CUDA's alone, and off elsewhere."""
+    """torch's loss scaler. torch.amp has it since torch 2.3; the older one works on CUDA only, and is off elsewhere."""
     if hasattr(torch.amp, "GradScaler"):
         return torch.amp.GradScaler(device_type, enabled=enabled)
     return torch.cuda.amp.GradScaler(enabled=enabled and device_type == "cuda")

@@ -9,7 +9,7 @@ ALIGNMENTS = ("global", "local", "global_local")
 
 
 def global_similarity(image: Tensor, text: Tensor) -> Tensor:
-    """``S_g(c) = sim(z^g, t_c)``, cosine: [B, D], [C, D] or one set of classes an image [B, C, D] -> [B, C]."""
+    """``S_g(c) = sim(z^g, t_c)``, cosine: [B, D], [C, D] (or [B, C, D], each image's own) -> [B, C]."""
     image, text = F.normalize(image, dim=-1), F.normalize(text, dim=-1)
     return image @ text.T if text.dim() == 2 else (text @ image[..., None]).squeeze(-1)
 

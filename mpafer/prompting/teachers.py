@@ -1,4 +1,4 @@
-"""What frozen CLIP teaches: hand-written sentences, descriptions by a language model, and class prototypes."""
+"""Teachers from frozen CLIP: hand-written sentences, descriptions by a language model, and class prototypes."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from mpafer.clip import Clip
 from mpafer.clip.tokens import eot_positions
+from mpafer.common.errors import DataError, OptionError
 from mpafer.common.options import closest
 from mpafer.prompting.text import pool_tokens
 
@@ -24,14 +25,19 @@ GRANULARITIES = {1: NAME, 2: EXPRESSION, 3: DESCRIBED}
 
 
 def hard_prompts(classnames: Sequence[str], descriptions: Mapping[str, str], granularity: int) -> list[str]:
-    """Hard prompt of each class: 1 its name, 2 the expression sentence, 3 the sentence and the class's description.
+    """Hard prompt of each class.
+
+    Args:
+        classnames: C names; underscores read as spaces.
+        descriptions: class name -> text; only granularity 3 reads it.
+        granularity: 1 the name, 2 the expression sentence, 3 the sentence and the class's description.
 
     Raises:
-        ValueError: granularity 3 and a class without a description.
+        OptionError: granularity 3 and a class without a description.
     """
     missing = [name for name in classnames if granularity == 3 and name not in descriptions]
     if missing:
-        raise ValueError(
+        raise OptionError(
             f"no description for {missing}; add them to the descriptions file (DATASET.DESCRIPTIONS) or set "
             "HARD_PROMPT to 1 or 2"
         )
@@ -46,14 +52,14 @@ def hard_prompt_features(
     """Pooled token embeddings [C, W] and text features [C, D] of the hard prompts, float32.
 
     Raises:
-        ValueError: a prompt does not fit 77 tokens; names its class.
+        OptionError: a prompt does not fit 77 tokens; names its class.
     """
     rows = []
     for name, prompt in zip(classnames, prompts, strict=True):
         try:
             rows.append(clip.tokenize([prompt]))
-        except ValueError as error:
-            raise ValueError(f"hard prompt of class {name!r}: {error}") from error
+        except OptionError as error:
+            raise OptionError(f"hard prompt of class {name!r}: {error}") from error
     tokens = torch.cat(rows)
     pooled = pool_tokens(clip.text.embed(tokens).float(), eot_positions(tokens), pooling)
     return pooled, clip.encode_text(tokens).float()
@@ -77,13 +83,13 @@ def template_features(clip: Clip, classnames: Sequence[str], templates: Sequence
 
 
 def fill(template: str, classnames: Sequence[str]) -> list[str]:
-    """A sentence for each class.
+    """The sentences of ``template``, with each class in the place of ``{name}``.
 
     Raises:
-        ValueError: the template has no ``{name}``.
+        OptionError: the template has no ``{name}``.
     """
     if "{name}" not in template:
-        raise ValueError(f"TEMPLATE is {template!r}: it needs {{name}} where the class name goes")
+        raise OptionError(f"TEMPLATE is {template!r}: it needs {{name}} where the class name goes")
     return [template.replace("{name}", name.replace("_", " ")) for name in classnames]
 
 
@@ -91,11 +97,11 @@ def load_templates(name: str) -> list[str]:
     """A set of sentences from templates.yaml, which says where each comes from.
 
     Raises:
-        ValueError: no set of that name; the closest one is named.
+        OptionError: no set of that name; the closest one is named.
     """
     sets = yaml.safe_load(TEMPLATES.read_text("utf-8"))
     if name not in sets:
-        raise ValueError(f"TEMPLATES is {name!r}: {closest(name, sets)}")
+        raise OptionError(f"TEMPLATES is {name!r}: {closest(name, sets)}")
     return sets[name]
 
 
@@ -112,7 +118,7 @@ def class_prototypes(clip: Clip, batches: Iterable[tuple[Tensor, Tensor]], num_c
         [C, D], float32.
 
     Raises:
-        ValueError: a class has no image.
+        DataError: a class has no image.
     """
     total = torch.zeros(num_classes, clip.embed_dim, device=clip.device)
     count = torch.zeros(num_classes, device=clip.device)
@@ -122,5 +128,5 @@ def class_prototypes(clip: Clip, batches: Iterable[tuple[Tensor, Tensor]], num_c
         count += torch.bincount(labels, minlength=num_classes)
     if (count == 0).any():
         empty = (count == 0).nonzero().flatten().tolist()
-        raise ValueError(f"no training image for class ids {empty}: their prototypes are not defined")
+        raise DataError(f"no training image for class ids {empty}: their prototypes are not defined")
     return total / count[:, None]

@@ -1,4 +1,4 @@
-"""Soft text prompts: learnable context vectors around a class name, and fresh ones for the deeper layers."""
+"""Soft text prompts: learnable context vectors around a class name, and others for the deeper layers."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from torch import Tensor, nn
 
 from mpafer.clip import Clip
 from mpafer.clip.tokens import CONTEXT_LENGTH, eot_positions
+from mpafer.common.errors import OptionError
 from mpafer.prompting.visual import check_depth
 
 logger = logging.getLogger(__name__)
-POSITIONS = ("end", "middle", "front")  # of the class name, CoOp's
+POSITIONS = ("end", "middle", "front")  # of the class name, as CoOp calls them
 POOLINGS = ("mean", "max")  # of a prompt's tokens
 
 
@@ -28,11 +29,11 @@ class ContextPrompts(nn.Module):
         ctx_init: words whose embeddings start the context; their number of tokens is M.
         partial: with ``ctx_init``, only its first ``n_ctx`` tokens learn, the others stay as fixed text before the
             name (MaPLe's family).
-        position: the class name at the ``end`` of the context, in its ``middle`` or in ``front`` of it.
+        position: where the class name stands: at the ``end`` of the context, in its ``middle`` or in ``front`` of it.
 
     Raises:
-        ValueError: no context vector, more of them than initial words, or a prompt longer than 77 tokens (the class
-            is named).
+        OptionError: no context vector, more of them than ``ctx_init`` has tokens, or a prompt longer than 77 tokens
+            (the class is named).
     """
 
     prefix: Tensor  # SOS, [C, 1, W]
@@ -61,7 +62,7 @@ class ContextPrompts(nn.Module):
         length = eot_positions(tokens) + len(context) - known + 1
         for name, needed in zip(names, length.tolist(), strict=True):
             if needed > CONTEXT_LENGTH:
-                raise ValueError(
+                raise OptionError(
                     f"the soft prompt of class {name!r} takes {needed} tokens, CLIP {CONTEXT_LENGTH} at most: "
                     f"lower N_CTX ({len(context)}) or shorten the name"
                 )
@@ -76,9 +77,13 @@ class ContextPrompts(nn.Module):
         self.register_buffer("order", order, persistent=False)
 
     def forward(self, shift: Tensor | None = None) -> Tensor:
-        """Token embeddings of all prompts [C, L, W], cut after the longest one's EOS.
+        """Token embeddings of all prompts, cut after the longest one's EOS.
 
-        With a ``shift`` [B, W] of all context vectors for each image: [B, C, L, W].
+        Args:
+            shift: [B, W], added to all context vectors of an image; None = none.
+
+        Returns:
+            [C, L, W], or [B, C, L, W] with a shift.
         """
         ctx = self.ctx.expand(len(self.prefix), -1, -1)
         if shift is not None:
@@ -98,6 +103,9 @@ class DeepTextPrompts(nn.Module):
         n: vectors a layer.
         depth: J, prompted layers; the first one's prompts are among the embeddings, so these are J - 1.
         key: the option that ``depth`` comes from, for the error.
+
+    Raises:
+        OptionError: more layers than the text tower has.
     """
 
     def __init__(self, clip: Clip, *, n: int, depth: int, key: str = "PROMPT_DEPTH_TEXT") -> None:
@@ -123,15 +131,15 @@ def _initial_context(clip: Clip, n_ctx: int, words: str) -> Tensor:
         tokens = clip.tokenize([words])
         found = int(eot_positions(tokens)) - 1
         if n_ctx > found:
-            raise ValueError(f"N_CTX is {n_ctx}, but CTX_INIT {words!r} has {found} tokens")
+            raise OptionError(f"N_CTX is {n_ctx}, but CTX_INIT {words!r} has {found} tokens")
         return clip.text.embed(tokens[0, 1 : 1 + (n_ctx or found)]).float().clone()
     if n_ctx < 1:
-        raise ValueError(f"N_CTX is {n_ctx}: a soft prompt needs at least one context vector")
+        raise OptionError(f"N_CTX is {n_ctx}: a soft prompt needs at least one context vector")
     return torch.empty(n_ctx, clip.text.width, device=clip.device).normal_(std=0.02)
 
 
 def _order(clip: Clip, names: Sequence[str], n_ctx: int, length: int, position: str) -> Tensor:
-    """For each class, the tokens of ``SOS context name rest`` in the order of ``position``: [C, length]."""
+    """Order of the tokens of ``SOS context name rest`` for ``position``, as indices for each class: [C, length]."""
     before = 0 if position == "front" else n_ctx // 2
     rows = []
     for size in (eot_positions(clip.tokenize(names)) - 1).tolist():

@@ -1,4 +1,4 @@
-"""Deep visual prompts: learnable tokens beside the image's own or among them, fresh at every prompted layer."""
+"""Deep visual prompts: learnable tokens of each prompted layer, in the image's sequence or at its side."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from mpafer.clip import Clip
+from mpafer.common.errors import OptionError
 
 
 class DeepVisualPrompts(nn.Module):
@@ -18,16 +19,19 @@ class DeepVisualPrompts(nn.Module):
         clip: frozen backbone, for width and number of layers.
         n: N_p, prompts a layer, drawn from N(0, 0.02^2).
         depth: how many layers from the first get prompts; 0 = all.
-        carried: the last layer's prompts stay in the sequence, and the first ones go through ``ln_pre`` (VPT, IVLP).
+        in_sequence: the prompts are part of the sequence (VPT, IVLP), see `VisionTower.forward`.
         key: the option that ``depth`` comes from, for the error.
+
+    Raises:
+        OptionError: more layers than the vision tower has.
     """
 
     def __init__(
-        self, clip: Clip, *, n: int = 8, depth: int = 0, carried: bool = False, key: str = "VISUAL_DEPTH"
+        self, clip: Clip, *, n: int = 8, depth: int = 0, in_sequence: bool = False, key: str = "VISUAL_DEPTH"
     ) -> None:
         super().__init__()
         check_depth(key, depth, clip, clip.visual.layers)
-        self.carried = carried
+        self.in_sequence = in_sequence
         layers = depth or clip.visual.layers
         self.prompts = nn.Parameter(torch.empty(layers, n, clip.visual.width, device=clip.device).normal_(std=0.02))
 
@@ -42,9 +46,12 @@ class CoupledVisualPrompts(nn.Module):
     Args:
         clip: frozen backbone.
         depth: prompted layers. As upstream, all maps but the first start equal.
+
+    Raises:
+        OptionError: more layers than the vision tower has.
     """
 
-    carried = True
+    in_sequence = True
 
     def __init__(self, clip: Clip, *, depth: int) -> None:
         super().__init__()
@@ -58,6 +65,6 @@ class CoupledVisualPrompts(nn.Module):
 
 
 def check_depth(key: str, depth: int, clip: Clip, layers: int) -> None:
-    """Raises ValueError where an option asks for prompts in more layers than a tower has."""
+    """Raise OptionError where option ``key`` asks for prompts in more than the ``layers`` of a tower."""
     if depth > layers:
-        raise ValueError(f"{key} is {depth}, but {clip.name} has {layers} layers there")
+        raise OptionError(f"{key} is {depth}, but {clip.name} has {layers} layers there")

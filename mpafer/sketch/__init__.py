@@ -1,4 +1,4 @@
-"""Faces drawn from facial action units (SketchFER, SketchFERB), and the captions and pretraining of the tiny CLIP.
+"""Faces drawn from facial action units, and the data sets SketchFER and SketchFERB.
 
 from mpafer.sketch import generate_dataset
 folder = generate_dataset(Path("data"))

@@ -1,4 +1,4 @@
-"""Drawn data sets on disk: drawn once, reproducibly, with the truth beside every image."""
+"""Drawn data sets on disk: drawn once, reproducibly, with the true annotation of every image."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from filelock import FileLock
@@ -18,17 +19,20 @@ from joblib import Parallel, cpu_count, delayed
 from PIL import Image
 from tqdm import tqdm
 
+from mpafer.common.errors import DataError
+
 from .identity import Identity, sample_identity
 from .render import render
 from .style import sample_style
 from .units import CLASS_COUNTS, CLASSES, confuse, sample_expression
 
 logger = logging.getLogger("mpafer.sketch")
+Record = dict[str, Any]  # an image's line in annotations.jsonl
 
 
 @dataclass(frozen=True)
 class Domain:
-    """What is drawn: a family of styles, and by default with which seed, and how many images a split."""
+    """A drawn data set: its folder, its family of styles, and the defaults of seed and images in each split."""
 
     folder: str
     family: str
@@ -38,13 +42,13 @@ class Domain:
 
 
 SKETCHFER = Domain("sketchfer", "sketchfer", seed=0, train=2400, test=3000)
-SKETCHFER_B = Domain("sketchfer_b", "prints", seed=7, train=200, test=1600)  # other people too, as the seed is another
+SKETCHFER_B = Domain("sketchfer_b", "prints", seed=7, train=200, test=1600)  # another seed, so other people too
 VERSION = 1  # of the drawing: raise it whenever the same seed gives other images
 SPLITS = ("train", "test")
 LABEL_NOISE = 0.04
 IDENTITIES = {"train": 400, "test": 500}  # people, other ones in each split
 CHUNK = 50
-# First entries of the seeds of numpy's generators, so that no two uses share a stream.
+# First numbers of the generators' seeds, so that no two uses share a stream.
 STREAMS = {"train": 1, "test": 2, "labels": 3, "identity": 4}
 
 
@@ -65,10 +69,14 @@ def generate_dataset(
     processes start at once, one draws and the others wait.
 
     Args:
-        seed: default the domain's, as `train` and `test`, the numbers of images, are where they are 0.
+        root: folder of the data sets.
+        domain: what is drawn.
+        seed: None = the domain's.
+        train, test: numbers of images; 0 = the domain's.
+        workers: processes; None = one a core.
 
     Raises:
-        ValueError: the folder holds a complete set drawn with another seed or size.
+        DataError: the folder holds a complete set drawn with another seed or size.
     """
     root = Path(root)
     root.mkdir(parents=True, exist_ok=True)
@@ -80,7 +88,7 @@ def generate_dataset(
         if is_complete(root, domain):
             found = json.loads((folder / "sketchfer.json").read_text())
             if found != meta:
-                raise ValueError(f"{folder} holds {found}, not {meta}: choose another root or delete that folder")
+                raise DataError(f"{folder} holds {found}, not {meta}: choose another root or delete that folder")
             return folder
         if folder.exists():
             logger.warning("%s is incomplete or of another version: drawing it again", folder)
@@ -89,7 +97,7 @@ def generate_dataset(
             shutil.rmtree(leftover)
         part = Path(tempfile.mkdtemp(prefix=f".{domain.folder}-", dir=root))
         part.chmod(0o755)
-        draw_all(part, domain.family, seed, counts, workers or cpu_count())
+        write_splits(part, domain.family, seed, counts, workers or cpu_count())
         (part / "sketchfer.json").write_text(json.dumps(meta, indent=1) + "\n")
         part.rename(folder)
     return folder
@@ -106,8 +114,8 @@ def is_complete(root: Path | str, domain: Domain = SKETCHFER) -> bool:
         return False
 
 
-def draw_all(folder: Path, family: str, seed: int, counts: dict[str, int], workers: int) -> None:
-    """Draw every split into `folder` and write the annotations, in order whatever the number of workers."""
+def write_splits(folder: Path, family: str, seed: int, counts: dict[str, int], workers: int) -> None:
+    """Write all images of every split and the annotations into `folder`, in order for any number of workers."""
     jobs = []
     for split, count in counts.items():
         (folder / split).mkdir()
@@ -115,7 +123,7 @@ def draw_all(folder: Path, family: str, seed: int, counts: dict[str, int], worke
         for start in range(0, count, CHUNK):
             jobs.append((split, start, truths[start : start + CHUNK]))
     parallel = Parallel(n_jobs=workers, return_as="generator")
-    results: Iterator[list[dict]] = parallel(delayed(draw_chunk)(folder, family, seed, *job) for job in jobs)
+    results: Iterator[list[Record]] = parallel(delayed(write_images)(folder, family, seed, *job) for job in jobs)
     with (
         open(folder / "annotations.jsonl", "w") as lines,
         tqdm(total=sum(counts.values()), desc="drawing faces", unit="img") as bar,
@@ -125,8 +133,8 @@ def draw_all(folder: Path, family: str, seed: int, counts: dict[str, int], worke
             bar.update(len(records))
 
 
-def draw_chunk(folder: Path, family: str, seed: int, split: str, start: int, truths: list[str]) -> list[dict]:
-    """Draw images start, start + 1, ... of a split; returns their annotations."""
+def write_images(folder: Path, family: str, seed: int, split: str, start: int, truths: list[str]) -> list[Record]:
+    """Write images start, start + 1, ... of a split, one for each class in `truths`; returns their annotations."""
     records = []
     for index, truth in enumerate(truths, start):
         jpeg, record = draw_image(seed, split, index, truth, family)
@@ -135,8 +143,8 @@ def draw_chunk(folder: Path, family: str, seed: int, split: str, start: int, tru
     return records
 
 
-def draw_image(seed: int, split: str, index: int, truth: str, family: str = SKETCHFER.family) -> tuple[bytes, dict]:
-    """Image `index` of a split as JPEG bytes, and its annotation: a function of its arguments alone."""
+def draw_image(seed: int, split: str, index: int, truth: str, family: str = SKETCHFER.family) -> tuple[bytes, Record]:
+    """Image `index` of a split as JPEG bytes, and its annotation; both depend on the arguments only."""
     rng = np.random.default_rng([STREAMS[split], seed, index])
     person = f"{split}{rng.integers(IDENTITIES[split])}"
     au, style = sample_expression(rng, truth), sample_style(rng, family)
@@ -158,7 +166,7 @@ def draw_image(seed: int, split: str, index: int, truth: str, family: str = SKET
 
 @cache
 def identity(seed: int, person: str) -> Identity:
-    """The person called 'train17' or 'test3': other people in each split."""
+    """The person called 'train17' or 'test3'; each split has its own people."""
     split = person.rstrip("0123456789")
     return sample_identity(
         np.random.default_rng([STREAMS["identity"], seed, STREAMS[split], int(person[len(split) :])])

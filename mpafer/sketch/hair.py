@@ -1,4 +1,4 @@
-"""What belongs to the person and not to the expression: hair, beard, glasses, freckles."""
+"""Parts that belong to the person and not to the expression: hair, beard, glasses, freckles."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is drawn: the permanent features of a face, independent of its expression."""
+"""The person: the permanent features of a face, independent of its expression."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ class Identity:
     eye_gap: float = 13.0  # from the middle of the face to an eye
     eye_y: float = 45.0
     mouth_y: float = 72.0
-    brow_tilt: float = 0.0  # resting slope and
-    mouth_curve: float = 0.0  # resting curvature: some people look stern or merry at rest
+    brow_tilt: float = 0.0  # slope at rest
+    mouth_curve: float = 0.0  # curvature at rest: some people look stern or merry
     eye_size: float = 1.0
     eye_height: float = 1.0
     brow_weight: float = 1.0

@@ -46,7 +46,7 @@ def render(au: ActionUnits, who: Identity, style: Style, size: int = SIZE) -> Re
 
 
 def develop(image: Image.Image, style: Style) -> np.ndarray:
-    """Light, tone, blur, mosaic and noise: what happens to the finished drawing."""
+    """Light, tone, blur, mosaic and noise, applied to the finished drawing: pixels uint8 [size, size, 3]."""
     size = image.width
     if style.grey:
         image = image.convert("L").convert("RGB")
@@ -103,7 +103,7 @@ def region_boxes(drawing: Drawing, head: np.ndarray, features: np.ndarray, size:
 
 
 def scene(style: Style) -> str:
-    """What is behind the head."""
+    """The background, as SVG."""
     sheet, ink = style.paper, style.ink
     if style.medium == "night":
         sheet, ink = mix(ink, "#05060c", 0.4), mix(ink, sheet, 0.4)
@@ -123,7 +123,7 @@ def scene(style: Style) -> str:
 
 
 def cover(style: Style, skin: str) -> str:
-    """Something in front of the face."""
+    """An object in front of the face, as SVG."""
     x, y, r, edge = style.cover_x, style.cover_y, style.cover_size, mix(skin, style.ink, 0.6)
     if style.cover == "hand":
         finger = f'width="{r * 0.45:.1f}" height="{2 * r:.1f}" rx="{r * 0.22:.1f}" fill="{skin}" stroke="{edge}"'

@@ -1,8 +1,8 @@
-"""How a face is shown: medium, pose, light and damage, drawn from families that differ on purpose.
+"""How a face is shown: medium, pose, light and damage, sampled from families that differ on purpose.
 
-`easy`, `natural` and `wild` are the tiny CLIP's pretraining: painted faces in natural colours. `sketchfer` is
-the data set: mostly ink, pencil, comic and inverted drawings with more pose and damage: a domain shift. `prints` is
-another data set's, to test across data sets: posters of two inks and chalk on boards, less tilted, more blurred.
+The tiny CLIP was pretrained on `easy`, `natural` and `wild`: painted faces in natural colours. SketchFER has
+`sketchfer`: mostly ink, pencil, comic and inverted drawings with more pose and damage: a domain shift. SketchFERB has
+`prints`, to test across data sets: posters of two inks and chalk on boards, less tilted, more blurred.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from .identity import HAIRS, IRISES, LIPS, SKINS, Identity
 from .pen import Palette
 
-# Family -> its damage in all, and its media with their odds.
+# Family -> amount of damage, and its media with their probabilities.
 FAMILIES: dict[str, tuple[float, dict[str, float]]] = {
     "easy": (0.15, {"paint": 1.0}),
     "natural": (0.45, {"paint": 1.0}),
@@ -23,7 +23,7 @@ FAMILIES: dict[str, tuple[float, dict[str, float]]] = {
     "sketchfer": (1.0, {"paint": 0.16, "ink": 0.24, "pencil": 0.2, "comic": 0.24, "night": 0.16}),
     "prints": (1.0, {"poster": 0.6, "chalk": 0.4}),
 }
-POSE = {"sketchfer": 1.25, "prints": 0.7}  # relative to the damage, where it is not the same
+POSE = {"sketchfer": 1.25, "prints": 0.7}  # amount of pose relative to the damage; 1 in the other families
 COVERS = ("none", "hand", "bar", "strands")
 SCENES = ("plain", "window", "trees", "stripes", "crowd")
 
@@ -36,7 +36,7 @@ class Style:
     medium: str = "paint"
     roll: float = 0.0
     yaw: float = 0.0  # [-1, 1]: features slide sideways over the head
-    pitch: float = 0.0  # [-1, 1]: and up or down
+    pitch: float = 0.0  # [-1, 1]: features slide up or down
     scale: float = 1.15
     dx: float = 0.0
     dy: float = 0.0

@@ -72,7 +72,7 @@ PROTOTYPES: dict[str, ActionUnits] = {
     "contempt": ActionUnits(one_corner_up=0.9, one_brow_raise=0.9, lid_tighten=0.5, chin_raise=0.8),
 }  # fmt: skip
 
-# Expressions that people mix up: blends are drawn towards these, and wrong labels are taken from them.
+# Expressions that people mix up: blends go towards these, and wrong labels are among them.
 NEIGHBOURS: dict[str, tuple[str, ...]] = {
     "surprise": ("fear", "happiness"),
     "fear": ("surprise", "sadness"),
@@ -86,7 +86,7 @@ NEIGHBOURS: dict[str, tuple[str, ...]] = {
 
 
 def sample_expression(rng: np.random.Generator, name: str) -> ActionUnits:
-    """A face of a class: its prototype at random intensity, with gaps, some of a neighbour, and noise."""
+    """A face of a class: its prototype at random intensity, with missing cues, a share of a neighbour, and noise."""
     units = PROTOTYPES[name].vector()
     if rng.random() < 0.3:
         other = PROTOTYPES[str(rng.choice(NEIGHBOURS[name]))].vector()
@@ -94,23 +94,18 @@ def sample_expression(rng: np.random.Generator, name: str) -> ActionUnits:
         units = (1 - share) * units + share * other
     intensity = 0.35 + 0.8 * rng.beta(2.2, 1.6)
     units = units * intensity * rng.uniform(0.65, 1.25, len(UNITS))
-    units = np.where(rng.random(len(UNITS)) < 0.12, units * 0.25, units)  # one cue or another stays away
+    units = np.where(rng.random(len(UNITS)) < 0.12, units * 0.25, units)  # some cues are missing
     return ActionUnits.from_vector(units + sample_fidget(rng))
 
 
 def sample_fidget(rng: np.random.Generator) -> np.ndarray:
-    """Units [20] that move for no emotional reason: people talk, squint and frown."""
+    """Units [20] that move without an emotion: people talk, squint and frown."""
     fidget = np.where(rng.random(len(UNITS)) < 0.12, rng.uniform(0, 0.35, len(UNITS)), 0)
-    fidget[UNITS.index("tears")] *= rng.random() < 0.3
+    if rng.random() >= 0.3:
+        fidget[UNITS.index("tears")] = 0
     return fidget + np.abs(rng.normal(0, 0.03, len(UNITS)))
 
 
-def sample_free(rng: np.random.Generator) -> ActionUnits:
-    """Any face at all: a few units at random strength, for describing parts without thinking of emotions."""
-    active = rng.random(len(UNITS)) < rng.uniform(0.08, 0.4)
-    return ActionUnits.from_vector(np.where(active, rng.uniform(0.3, 1.0, len(UNITS)), 0) + sample_fidget(rng) * 0.3)
-
-
 def confuse(rng: np.random.Generator, name: str, rate: float) -> str:
-    """`name`, or with probability `rate` one of its neighbours: an annotator's slip."""
+    """`name`, or with probability `rate` one of its neighbours: an annotator's error."""
     return str(rng.choice(NEIGHBOURS[name])) if rng.random() < rate else name

@@ -68,7 +68,7 @@ def draw_eyes(pen: Pen, au: ActionUnits, who: Identity) -> Box:
         upper = (x + side * 0.8, y - 2 * up, inner, y + 0.5)
         lower = (x, y + 2 * down, outer, outer_y)
         shape = curve((outer, outer_y), upper, lower) + "Z"
-        name = f"eye{'lr'[side > 0]}"
+        name = "eyer" if side > 0 else "eyel"
         pen.shapes.append(f'<clipPath id="{name}"><path d="{shape}"/></clipPath>')
         pen.path(shape, colours.white)
         clip = f'clip-path="url(#{name})"'

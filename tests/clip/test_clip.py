@@ -12,7 +12,8 @@ from torch import Tensor
 
 from mpafer.clip import Clip, load_clip
 from mpafer.clip import weights as weights_module
-from mpafer.clip.tokens import clip_module
+from mpafer.clip.tokens import clip_module, tokenize
+from mpafer.common.errors import DataError, MissingFileError, OptionError
 
 # image, patch, vision width, vision layers, text width, text layers, D
 SIZES = [(64, 16, 128, 3, 64, 2, 32), (56, 14, 64, 2, 128, 3, 48), (96, 32, 192, 2, 64, 1, 64)]
@@ -66,7 +67,7 @@ def test_parity_fails_on_other_weights(pair: tuple[torch.nn.Module, Clip], tower
 
 
 @torch.no_grad()
-def test_patches_take_the_class_tokens_way_out(pair: tuple[torch.nn.Module, Clip]) -> None:
+def test_patches_are_projected_as_the_class_token_is(pair: tuple[torch.nn.Module, Clip]) -> None:
     theirs, ours = pair
     images = torch.randn(2, 3, ours.visual.image_size, ours.visual.image_size)
     kept: list[Tensor] = []
@@ -146,23 +147,25 @@ def test_bad_files_are_named(tmp_path: Path) -> None:
     torch.save(state, whole)
     cut = tmp_path / "cut.pt"
     cut.write_bytes(whole.read_bytes()[:100_000])
-    with pytest.raises(ValueError, match=r"cut\.pt \(100,000 bytes\) cannot be read"):
+    with pytest.raises(DataError, match=r"cut\.pt \(100,000 bytes\) cannot be read"):
         load_clip(str(cut))
     (tmp_path / "empty.pt").touch()
     torch.save([1, 2], tmp_path / "list.pt")
     for name in ("empty.pt", "list.pt"):
-        with pytest.raises(ValueError, match=rf"{name} .* cannot be read as CLIP weights"):
+        with pytest.raises(DataError, match=rf"{name} .* cannot be read as CLIP weights"):
             load_clip(str(tmp_path / name))
     torch.save({"visual.layer1.0.conv1.weight": torch.ones(1)}, tmp_path / "rn50.pt")
-    with pytest.raises(ValueError, match="ResNet CLIP"):
+    with pytest.raises(DataError, match="ResNet CLIP"):
         load_clip(str(tmp_path / "rn50.pt"))
     del state["ln_final.bias"]
     torch.save(state, tmp_path / "less.pt")
-    with pytest.raises(ValueError, match=r"ln_final\.bias"):
+    with pytest.raises(DataError, match=r"ln_final\.bias"):
         load_clip(str(tmp_path / "less.pt"))
-    with pytest.raises(ValueError, match="known: tiny, ViT-B/32"):
+    with pytest.raises(OptionError, match="no CLIP named 'ViT-B/61' and no file of that path; did you mean ViT-B/16"):
         load_clip("ViT-B/61")
-    with pytest.raises(ValueError, match="ResNet"):
+    with pytest.raises(OptionError, match=r"known: ViT-B/16, ViT-B/32, .*, tiny"):
+        load_clip("nowhere/clip.safetensors")
+    with pytest.raises(OptionError, match="ResNet"):
         load_clip("RN50")
 
 
@@ -172,16 +175,14 @@ def test_without_network_the_error_says_what_to_put_where(tmp_path: Path, monkey
 
     monkeypatch.setattr(weights_module, "CACHE", tmp_path)
     monkeypatch.setattr(clip_module(), "_download", no_network)
-    with pytest.raises(FileNotFoundError, match=rf"sha256 5806e77c.*put it at {tmp_path}/ViT-B-16\.pt"):
+    with pytest.raises(MissingFileError, match=rf"sha256 5806e77c.*put it at {tmp_path}/ViT-B-16\.pt"):
         load_clip("ViT-B/16")
     (tmp_path / "ViT-B-16.pt").write_bytes(b"half")
-    with pytest.raises(FileNotFoundError, match="is damaged or cut short"):
+    with pytest.raises(MissingFileError, match="is damaged or cut short"):
         load_clip("ViT-B/16")
 
 
 def test_overlong_text_is_an_error() -> None:
-    from mpafer.clip.tokens import tokenize
-
     assert tokenize(["word " * 75]).shape == (1, 77)
-    with pytest.raises(ValueError, match="longer than CLIP's 77 tokens"):
+    with pytest.raises(OptionError, match="longer than CLIP's 77 tokens"):
         tokenize(["word " * 76])

@@ -11,17 +11,18 @@ import numpy as np
 import pytest
 import torch
 from support.models import CLASSES
-from support.runs import REPO, make_trainer, make_world
+from support.runs import REPO, interrupt, make_trainer, make_world
 from yacs.config import CfgNode
 
 import mpafer
-from mpafer.common.config import merge_file
+from mpafer.common.config import merge, read_file
+from mpafer.common.errors import UserError
 from mpafer.prompting.precision import PRECISIONS
 from mpafer.trainers import METHODS
 from mpafer.trainers.base import PromptTrainer
 from mpafer.trainers.promptsrc import PromptSRC
 
-LEARNING = sorted(name for name in METHODS if not name.startswith("Zeroshot"))
+LEARNING = sorted(name for name, method in METHODS.items() if method.learns)
 # What changes the shape of a method's prompts, and what asks for more layers than the tiny CLIP has.
 SHAPED = {
     "MPAFER": ("MPAFER.VISUAL_DEPTH", 1), "CoOp": ("COOP.N_CTX", 3), "KgCoOp": ("COOP.CTX_INIT", "a photo"),
@@ -50,7 +51,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 def options(cfg: CfgNode, method: str) -> dict[str, Any]:
     """The method's options in its shipped tiny.yaml."""
-    merge_file(cfg, str(REPO / "configs/trainers" / method / "tiny.yaml"))
+    path = REPO / "configs/trainers" / method / "tiny.yaml"
+    merge(cfg, str(path), read_file(path))
     return asdict(METHODS[method].options_from(cfg))
 
 
@@ -65,6 +67,7 @@ def test_one_step(cfg: CfgNode, tiny: Any, method: str, precision: str, classes:
     before = {key: value.detach().clone() for key, value in model.learnable.items()}
     images, labels = torch.randn(classes + 1, 3, 96, 96), torch.arange(classes + 1) % classes
     out = model(images)
+    assert METHODS[method].class_prompts == (out.embeddings is not None) == (out.eot is not None)
     losses = model.losses(out, labels)
     assert out.logits.shape == (classes + 1, classes) and out.logits.dtype == torch.float32
     assert all(torch.isfinite(loss) for loss in losses.values()) and out.logits.isfinite().all()
@@ -99,18 +102,6 @@ def train(trainer: Any) -> tuple[dict[str, torch.Tensor], np.ndarray]:
     return prompts, np.load(Path(trainer.output_dir) / "scores.npz")["scores"]
 
 
-def interrupt(trainer: Any, epoch: int) -> None:
-    """Train, and break off at the start of ``epoch``."""
-
-    def stop() -> None:
-        if trainer.epoch == epoch:
-            raise KeyboardInterrupt
-
-    trainer.before_epoch = stop
-    with pytest.raises(KeyboardInterrupt):
-        trainer.train()
-
-
 @pytest.mark.parametrize("method", LEARNING)
 def test_a_run_resumes_loads_and_refuses(world: Path, tmp_path: Path, method: str) -> None:
     whole = make_trainer(world, tmp_path / "whole", method)
@@ -139,15 +130,14 @@ def test_a_run_resumes_loads_and_refuses(world: Path, tmp_path: Path, method: st
         key, value = SHAPED[method]
         refused.append(({f"TRAINER.{key}": value}, "is of another shapes"))
     for changed, message in refused:
-        if "MODEL.BACKBONE.NAME" in changed:  # its towers have two layers
-            for key in ("VPT.PROMPT_DEPTH_VISION", "IVLP.PROMPT_DEPTH_VISION", "PROMPTSRC.PROMPT_DEPTH_VISION"):
-                changed[f"TRAINER.{key}"] = 2
-        with pytest.raises(ValueError, match=message):
+        if "MODEL.BACKBONE.NAME" in changed and "PROMPT_DEPTH_VISION" in METHODS[method].Options().node():
+            changed[f"TRAINER.{METHODS[method].node}.PROMPT_DEPTH_VISION"] = 2  # its towers have two layers
+        with pytest.raises(UserError, match=message):
             make_trainer(world, tmp_path / "other", method, **changed).load_model(str(tmp_path / "whole"))
 
 
 def test_every_learning_method_has_its_shape_and_depth_tried() -> None:
-    assert SHAPED.keys() | {"LinearProbe"} == set(LEARNING)
+    assert SHAPED.keys() == {name for name in LEARNING if METHODS[name].class_prompts}
     deep = {name for name in METHODS if any("DEPTH" in key for key in METHODS[name].Options().node())}
     assert deep == TOO_DEEP.keys()
 

@@ -14,14 +14,15 @@ import torch
 import torch.nn.functional as F
 from support import toy as engine_toy
 from support.models import CLASSES, random_clip
-from support.runs import arguments, environment, make_trainer, make_world, prompts, results, run, scores
+from support.runs import arguments, environment, interrupt, make_trainer, make_world, prompts, results, run, scores
 
 import mpafer
 from mpafer.common import distributed
 from mpafer.common.errors import CheckpointError
 from mpafer.inputs.datum import Datum
-from mpafer.inputs.loaders import DataManager, build_data_loader
-from mpafer.inputs.samplers import BatchSampler, Draw, balanced_weights
+from mpafer.inputs.loaders import DataManager, build_loader
+from mpafer.inputs.samplers import BatchSampler, Draw, image_weights
+from mpafer.inputs.transforms import compose, plain_steps
 from mpafer.prompting import losses
 from mpafer.trainers import METHODS
 from mpafer.trainers.linear_probe import fit
@@ -33,7 +34,7 @@ WEIGHTED = {"TRAIN.CLASS_WEIGHTS": "balanced"}
 
 
 def sampler(balanced: bool = True, drop_last: bool = False) -> BatchSampler:
-    weights = balanced_weights(LABELS) if balanced else None
+    weights = image_weights(LABELS) if balanced else None
     return BatchSampler(len(LABELS), 32, shuffle=True, drop_last=drop_last, seed=5, weights=weights)
 
 
@@ -84,7 +85,8 @@ def test_two_ranks_share_the_draw_of_one(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_repetitions_of_an_image_are_augmented_anew(tmp_path: Path) -> None:
     engine_toy.draw_images(tmp_path)
     pairs = [item for pair in BALANCED.items() for item in pair]
-    loader = DataManager(engine_toy.toy_cfg(tmp_path, tmp_path, *pairs)).train_loader_x
+    cfg = engine_toy.toy_cfg(tmp_path, tmp_path, *pairs)
+    loader = DataManager(cfg, engine_toy.ToyFaces(str(tmp_path))).train_loader
 
     def images() -> list[tuple[int, torch.Tensor]]:
         return [pair for batch in loader for pair in zip(batch["index"].tolist(), batch["img"], strict=True)]
@@ -98,11 +100,11 @@ def test_repetitions_of_an_image_are_augmented_anew(tmp_path: Path) -> None:
 
 
 def test_sampler_errors(cfg: Any) -> None:
-    items = [Datum("a", 0)]
-    with pytest.raises(ValueError, match="use one of RandomSampler, BalancedSampler, SequentialSampler"):
-        build_data_loader(cfg, "BalanceSampler", items)
+    items, transform = [Datum("a", 0)], compose(plain_steps(cfg.INPUT))
+    with pytest.raises(ValueError, match=r"RandomSampler, BalancedSampler, SequentialSampler"):
+        build_loader(cfg, items, transform, sampler="BalanceSampler", training=True)
     with pytest.raises(ValueError, match="an evaluation takes every image once"):
-        build_data_loader(cfg, "BalancedSampler", items, is_train=False)
+        build_loader(cfg, items, transform, sampler="BalancedSampler")
 
 
 # --- weights
@@ -110,7 +112,7 @@ def test_sampler_errors(cfg: Any) -> None:
 
 def test_weights_are_balanced_and_of_mean_one() -> None:
     labels = torch.tensor(LABELS)
-    weights = losses.balanced_weights(labels, 3)
+    weights = losses.balanced_class_weights(labels, 3)
     torch.testing.assert_close(weights, 1000 / (3 * torch.tensor(COUNTS)))
     torch.testing.assert_close(weights[labels].mean(), torch.tensor(1.0))
 
@@ -121,7 +123,7 @@ def test_the_weighted_loss_is_torchs_over_the_batch_size() -> None:
     found = losses.weighted_cross_entropy(logits, labels, weights)
     torch.testing.assert_close(found, F.cross_entropy(logits, labels, weight=weights, reduction="sum") / 64)
     torch.testing.assert_close(losses.weighted_cross_entropy(logits, labels), F.cross_entropy(logits, labels))
-    own = losses.balanced_weights(labels, 3)  # where the batch is the training set, it is torch's weighted mean
+    own = losses.balanced_class_weights(labels, 3)  # where the batch is the training set, it is torch's weighted mean
     found = losses.weighted_cross_entropy(logits, labels, own)
     torch.testing.assert_close(found, F.cross_entropy(logits, labels, weight=own))
     halves = [losses.weighted_cross_entropy(logits[i::2], labels[i::2], weights) for i in range(2)]
@@ -199,13 +201,7 @@ def test_a_resumed_run_equals_the_uninterrupted_one(world: Path, tmp_path: Path)
             trainer.train()
             return trainer
 
-        def interrupt() -> None:
-            if trainer.epoch == stop:
-                raise KeyboardInterrupt
-
-        trainer.before_epoch = interrupt
-        with pytest.raises(KeyboardInterrupt):
-            trainer.train()
+        interrupt(trainer, stop)
 
     whole = trained("whole")
     trained("broken", stop=2)
@@ -232,7 +228,7 @@ def test_two_processes_give_the_result_of_one(world: Path, tmp_path: Path) -> No
     ("method", "options", "message"),
     [
         ("CoOp", {"TRAIN.CLASS_WEIGHTS": "balance"}, "CLASS_WEIGHTS is 'balance'; choose one of none, balanced"),
-        ("CoOp", {"DATALOADER.TRAIN_X.SAMPLER": "Balanced"}, "sampler 'Balanced' is not in the built-in engine"),
+        ("CoOp", {"DATALOADER.TRAIN_X.SAMPLER": "Balanced"}, r"'Balanced'.*RandomSampler, BalancedSampler"),
         ("LinearProbe", BALANCED, "LinearProbe draws no batches"),
     ],
 )

@@ -10,6 +10,7 @@ import torch
 from support.models import CLASSES, random_clip
 
 import mpafer
+from mpafer.common.errors import DataError, OptionError
 from mpafer.prompting.losses import contrastive_alignment, cosine_distance, l1_distance
 from mpafer.prompting.model import PromptedClip
 from mpafer.prompting.similarity import ALIGNMENTS
@@ -90,7 +91,7 @@ def test_class_lists_of_any_length(classnames: list[str]) -> None:
 
 
 def test_other_classes_take_descriptions_of_the_users_own() -> None:
-    with pytest.raises(ValueError, match="boredom"):
+    with pytest.raises(DataError, match="boredom"):
         build(["boredom", "anger"])
     own = {"boredom": "Half-closed eyes.", "anger": "Furrowed brows."}
     one, other = (
@@ -109,7 +110,7 @@ def test_the_objective_is_the_sum_of_its_terms() -> None:
     torch.testing.assert_close(losses["ce_loss"], torch.nn.functional.cross_entropy(out.logits, labels))
     torch.testing.assert_close(losses["prompt_loss"], contrastive_alignment(out.text, plain.hard_text, 0.07))
     torch.testing.assert_close(losses["prototype_loss"], cosine_distance(out.image, plain.prototypes[labels]))
-    soft = torch.stack([out.embeddings[c, 1:eot].mean(0) for c, eot in enumerate(plain.prompts["text"].eot)])
+    soft = torch.stack([out.embeddings[c, 1:eot].mean(0) for c, eot in enumerate(plain.eot)])
     torch.testing.assert_close(losses["token_loss"], contrastive_alignment(soft, plain.hard_tokens, 0.07))
     for options, name, expected in (
         ({"prompt_loss": "l1"}, "prompt_loss", l1_distance(out.text, plain.hard_text)),
@@ -204,7 +205,7 @@ def test_bad_options_are_named(options: dict[str, Any], message: str) -> None:
 def test_unknown_method_and_bad_prototypes() -> None:
     with pytest.raises(ValueError, match="no method 'MPA-FER': did you mean MPAFER"):
         mpafer.build_model("MPA-FER", random_clip(), CLASSES)
-    with pytest.raises(ValueError, match=r"prototypes are \(2, 32\), expected \(7, 32\)"):
+    with pytest.raises(OptionError, match=r"prototypes are \(2, 32\), expected \(7, 32\)"):
         mpafer.build_model("MPAFER", random_clip(), CLASSES, prototypes=torch.ones(2, 32))
     with pytest.raises(ValueError, match="ZeroshotCLIP has no use for prototypes"):
         mpafer.build_model("ZeroshotCLIP", random_clip(), CLASSES, prototypes=torch.ones(7, 32))
@@ -222,7 +223,7 @@ def test_zero_shot_is_clips_own_answer() -> None:
     expected = unit(clip.encode_image(images), dim=-1) @ unit(clip.encode_text(clip.tokenize(sentences)), dim=-1).T
     torch.testing.assert_close(model(images).logits, clip.logit_scale.exp() * expected)
     assert not model.learnable
-    with pytest.raises(ValueError, match=r"needs \{name\}"):
+    with pytest.raises(OptionError, match=r"needs \{name\}"):
         mpafer.build_model("ZeroshotCLIP", clip, CLASSES, template="a photo")
 
 

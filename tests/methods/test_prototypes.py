@@ -13,7 +13,7 @@ from support.miniatures import make_rafdb
 from support.models import random_clip
 from torchvision import transforms as T
 
-from mpafer import prototypes as module
+from mpafer.engine import prototypes as module
 from mpafer.engine.prototypes import cached_prototypes, draw_per_class
 from mpafer.prompting.teachers import class_prototypes
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from safetensors.torch import save_file
 from yacs.config import CfgNode
@@ -99,3 +100,17 @@ def make_trainer(world: Path, out: Path, method: str, dataset: str = "rafdb", *,
     )  # fmt: skip
     set_random_seed(seed)
     return METHODS[method](cfg)
+
+
+def interrupt(trainer: Any, epoch: int) -> None:
+    """Train, and break off at the start of ``epoch``, counted from 0."""
+    run_epoch = trainer.run_epoch
+
+    def stop() -> None:
+        if trainer.epoch == epoch:
+            raise KeyboardInterrupt
+        run_epoch()
+
+    trainer.run_epoch = stop
+    with pytest.raises(KeyboardInterrupt):
+        trainer.train()

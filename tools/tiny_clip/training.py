@@ -1,4 +1,4 @@
-"""Training of the tiny CLIP; pretrain.py says what it is, and is the command."""
+"""Training of the tiny CLIP; pretrain.py explains it and is the command."""
 
 from __future__ import annotations
 
@@ -10,26 +10,27 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from asset import class_prompts, write_asset, zero_shot
+from captions import EMOTION_WORDS, SPARE_TEXT
+from pool import Pool, compact_tokens, draw_shifted, load_pool
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from trainee import TinyClipTrainee, augment, contrast, image_features, pick_captions
 
-from .asset import class_prompts, write_asset, zero_shot
-from .captions import EMOTION_WORDS, SPARE_TEXT
-from .pool import Pool, compact_tokens, draw_shifted, load_pool
-from .students import Students, augment, contrast, image_features, pick_captions
-from .units import UNITS
+from mpafer.sketch.units import UNITS
 
 logger = logging.getLogger(__name__)
 
 SCALE = 100.0  # of the logits, as CLIP's at the end of its training
-HOLD_OUT = 2000  # faces of the pool that are only looked at
+HOLD_OUT = 2000  # faces of the pool that are not trained on
+SHIFTED = 1500  # faces in SketchFER's style that show progress
 VISION_SHARE = 0.82  # of the minutes
 
 
 class Clock:
     """Minutes spent of a budget, the schedule's only variable."""
 
-    def __init__(self, minutes: float, spent: float = 0.0):
+    def __init__(self, minutes: float, spent: float = 0.0) -> None:
         self.seconds, self.start = 60 * minutes, time.monotonic() - 60 * spent
 
     @property
@@ -37,7 +38,7 @@ class Clock:
         return min((time.monotonic() - self.start) / self.seconds, 1.0)
 
     def rate(self, peak: float) -> float:
-        """Linear warm-up over 3 % of the time, then a cosine to zero."""
+        """The learning rate now: linear warm-up over 3 % of the time, then a cosine from `peak` to zero."""
         share = self.share
         return peak * min(share / 0.03 + 0.01, 0.5 + 0.5 * float(torch.cos(torch.tensor(torch.pi * share))))
 
@@ -48,15 +49,15 @@ def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
 
 
 def train_vision(
-    model: Students,
+    model: TinyClipTrainee,
     pool: Pool,
     minutes: float,
     state: Path,
     batch: int,
     generator: torch.Generator,
-    fuse: bool,
+    compiled: bool,
 ) -> None:
-    """Stage 1; its first half on the easier faces only."""
+    """Stage 1: the vision tower and the head; the first half of the time on the easier faces only."""
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.05)
     spent, step, seen = 0.0, 0, 0
     if state.exists():
@@ -64,9 +65,9 @@ def train_vision(
         model.load_state_dict(saved["model"])
         optimizer.load_state_dict(saved["optimizer"])
         spent, step = saved["spent"], saved["step"]
-        generator.manual_seed(generator.initial_seed() + step)  # else the first batches would come again
+        generator.manual_seed(generator.initial_seed() + step)  # otherwise the first batches would come again
         logger.info("stage 1 goes on after %.1f minutes", spent)
-    see = torch.compile(model.visual) if fuse else model.visual
+    see = torch.compile(model.visual) if compiled else model.visual
     clock, mark = Clock(minutes, spent), time.monotonic()
     easy, everything = pool.easy.nonzero()[:, 0], torch.arange(len(pool))
     targets = torch.cat([pool.units, pool.traits], dim=1)
@@ -82,7 +83,7 @@ def train_vision(
                 for share, z in ((1.0, image), (0.3, patches.mean(1)))
             ]
             if step % 2:
-                half = index[: batch // 2]  # contrast is the dearer loss
+                half = index[: batch // 2]  # contrast costs more than the head
                 texts = model.texts(*pick_captions(pool, half, generator))
                 losses.append(0.03 * contrast(F.normalize(image[: len(half)].float(), dim=-1), texts, 20.0))
         set_rate(optimizer, clock.rate(1.2e-3))
@@ -99,13 +100,14 @@ def train_vision(
 
 
 def save_state(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, spent: float, step: int) -> None:
+    """Write what stage 1 needs to go on; `spent` in minutes."""
     part = path.with_suffix(".part")
     whole = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "spent": spent, "step": step}
     torch.save(whole, part)
     part.replace(path)
 
 
-def train_text(model: Students, pool: Pool, minutes: float, batch: int, generator: torch.Generator) -> None:
+def train_text(model: TinyClipTrainee, pool: Pool, minutes: float, batch: int, generator: torch.Generator) -> None:
     """Stage 2: the text tower alone against the frozen vision tower, two augmented views a face."""
     model.visual.requires_grad_(False)
     clock = Clock(minutes)
@@ -130,12 +132,12 @@ def train_text(model: Students, pool: Pool, minutes: float, batch: int, generato
             logger.info("stage 2: %.2f of the time, %.0f pairs/s, loss %.4f", clock.share, rate, loss.item())
 
 
-def report(model: Students, tokens: Tensor, held: Pool) -> None:
-    """Log zero-shot accuracy at home and on a draw in the style of SketchFER, of another seed."""
+def report(model: TinyClipTrainee, tokens: Tensor, held: Pool) -> None:
+    """Log the zero-shot accuracy on held-out faces, and on faces in SketchFER's style of another seed."""
     known = held.emotion >= 0
     draws = {
         "pretraining family": (held.images[known], held.emotion[known]),
-        "SketchFER style": draw_shifted(1500),
+        "SketchFER style": draw_shifted(SHIFTED),
     }
     for name, (images, labels) in draws.items():
         for line in zero_shot(model, tokens, image_features(model, images), labels):
@@ -143,18 +145,18 @@ def report(model: Students, tokens: Tensor, held: Pool) -> None:
 
 
 def pretrain(args: argparse.Namespace) -> None:
-    """All of it, with the command's arguments."""
+    """Draw the faces, train both stages, log the accuracy and write the file; `args` are the command's."""
     torch.set_num_threads(args.threads)
     torch.manual_seed(args.seed)
     generator = torch.Generator().manual_seed(args.seed)
     args.state.mkdir(parents=True, exist_ok=True)
 
     pool = load_pool(args.state, args.seed, args.images, args.workers)
-    spoken = [*SPARE_TEXT.split(), *chain(*EMOTION_WORDS.values()), *chain(*class_prompts().values())]
-    tokens = compact_tokens(pool, spoken)
+    texts = [*SPARE_TEXT.split(), *chain(*EMOTION_WORDS.values()), *chain(*class_prompts().values())]
+    tokens = compact_tokens(pool, texts)
     held, pool = pool[-HOLD_OUT:], pool[:-HOLD_OUT]
     logger.info("%d faces, %d tokens", len(pool), len(tokens))
-    model = Students(tokens, pool.traits.shape[1])
+    model = TinyClipTrainee(tokens, pool.traits.shape[1])
     vision, text = VISION_SHARE * args.minutes, (1 - VISION_SHARE) * args.minutes
     with sdpa_kernel(SDPBackend.MATH):  # for few tokens its backward is the fastest on CPUs
         train_vision(model, pool, vision, args.state / f"vision-{args.seed}.pt", args.batch, generator, args.compile)

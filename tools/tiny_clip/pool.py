@@ -7,31 +7,30 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from captions import caption
 from joblib import Parallel, delayed
 from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
 from mpafer.clip.tokens import tokenize
-
-from .captions import caption
-from .generate import class_list, draw_image
-from .identity import BEARDS, GLASSES, HAIR_STYLES, Identity, sample_identity
-from .render import render
-from .style import Style, sample_style
-from .units import CLASSES, sample_expression, sample_free
+from mpafer.sketch.generate import class_list, draw_image
+from mpafer.sketch.identity import BEARDS, GLASSES, HAIR_STYLES, Identity, sample_identity
+from mpafer.sketch.render import render
+from mpafer.sketch.style import Style, sample_style
+from mpafer.sketch.units import CLASSES, UNITS, ActionUnits, sample_expression, sample_fidget
 
 STREAM = 11  # pretraining's own stream of numpy's generators: SketchFER uses 1 to 4
 FAMILIES, SHARES = ("easy", "natural", "wild"), (0.15, 0.4, 0.45)
 CAPTIONS = 4  # a face
 LENGTH = 56  # tokens kept of a caption: the longest have about 50
-SHIFT_SEED = 90210  # of the SketchFER-style draw that progress is judged on; never SketchFER's own
-
-
+SHIFT_SEED = 90210  # of the SketchFER-style faces that show progress; SketchFER has another seed
 IMAGE_SIZE = 96  # of the tiny CLIP
+SOS, EOS = 49406, 49407  # OpenAI's tokens
 
 
 @dataclass
@@ -75,11 +74,12 @@ def load_pool(state: Path, seed: int, count: int, workers: int) -> Pool:
 
 
 def draw_chunk(seed: int, start: int, stop: int) -> list[np.ndarray]:
+    """Faces `start` to `stop` and their captions, as the columns of a `Pool`."""
     columns = zip(*(draw_pair(seed, index) for index in range(start, stop)), strict=True)
     return [np.stack([np.asarray(value) for value in column]) for column in columns]
 
 
-def draw_pair(seed: int, index: int) -> tuple:
+def draw_pair(seed: int, index: int) -> tuple[Any, ...]:
     """One face and its captions, in the order of Pool's fields."""
     rng = np.random.default_rng([STREAM, seed, index])
     emotion = int(rng.integers(len(CLASSES))) if rng.random() < 0.65 else -1
@@ -90,13 +90,20 @@ def draw_pair(seed: int, index: int) -> tuple:
     tokens = np.zeros((CAPTIONS, LENGTH), dtype=np.int32)
     for row in tokens:
         ids = encode(caption(rng, au, who, style, name))
-        ids[LENGTH - 1 :] = [EOS] if len(ids) >= LENGTH else []  # the longest captions lose their last words
+        if len(ids) > LENGTH:  # the longest captions lose their last words
+            ids = [*ids[: LENGTH - 1], EOS]
         row[: len(ids)] = ids
     return pixels, au.vector(), traits(who, style), tokens, emotion, style.family != "wild"
 
 
+def sample_free(rng: np.random.Generator) -> ActionUnits:
+    """A face of no class: a few units at random strength, so that captions name parts without an emotion."""
+    active = rng.random(len(UNITS)) < rng.uniform(0.08, 0.4)
+    return ActionUnits.from_vector(np.where(active, rng.uniform(0.3, 1.0, len(UNITS)), 0) + sample_fidget(rng) * 0.3)
+
+
 def traits(who: Identity, style: Style) -> np.ndarray:
-    """What the captions say about person and picture, as 0 / 1 [T]."""
+    """The traits of person and picture that captions mention, as 0 or 1: [T]."""
     kinds = ((who.hair_style, HAIR_STYLES), (who.beard, BEARDS), (who.glasses, GLASSES))
     flags = [value == option for value, options in kinds for option in options]
     flags += [who.freckles, who.earrings, style.grey, style.cover != "none", style.scene != "plain"]
@@ -104,7 +111,7 @@ def traits(who: Identity, style: Style) -> np.ndarray:
 
 
 def draw_shifted(count: int) -> tuple[Tensor, Tensor]:
-    """A SketchFER-style validation draw: images uint8 [count, 3, S, S] and true classes [count]."""
+    """Faces in SketchFER's style for validation: images uint8 [count, 3, S, S] and labels [count]."""
     images, labels = [], []
     for index, truth in enumerate(class_list(SHIFT_SEED, "train", count)):
         jpeg, record = draw_image(SHIFT_SEED, "train", index, truth)
@@ -114,18 +121,16 @@ def draw_shifted(count: int) -> tuple[Tensor, Tensor]:
 
 
 def shrink(pixels: np.ndarray) -> np.ndarray:
-    """Bicubic to [3, S, S], as the backbone's transform does."""
+    """Pixels [H, W, 3] -> [3, S, S], bicubic, as the backbone's transform does."""
     size = (IMAGE_SIZE, IMAGE_SIZE)
     return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC)).transpose(2, 0, 1)
 
 
 @cache
 def word_ids(word: str) -> tuple[int, ...]:
+    """OpenAI's token ids of a word."""
     row = tokenize([word])[0]
     return tuple(row[1 : int(row.argmax())].tolist())
-
-
-SOS, EOS = 49406, 49407
 
 
 def encode(text: str) -> list[int]:
@@ -135,9 +140,14 @@ def encode(text: str) -> list[int]:
 
 
 def compact_tokens(pool: Pool, extra: Sequence[str]) -> Tensor:
-    """Renumber the pool's tokens as rows of a small embedding table; returns its ids, sorted, int32 [K].
+    """Renumber the pool's tokens, in place, as rows of a small embedding table.
 
-    Id 0, the padding, has row 0; EOT, the highest id, the last one. Tokens of `extra` texts get rows as well.
+    Args:
+        pool: its tokens are OpenAI's ids.
+        extra: texts whose tokens get rows as well.
+
+    Returns:
+        OpenAI's id of each row, int32 [K], sorted: row 0 is the padding, the last one EOT, the highest id.
     """
     more = [token for text in extra for token in encode(text)]
     ids = torch.cat([pool.tokens.flatten(), torch.tensor([0, *more], dtype=torch.int32)]).unique()

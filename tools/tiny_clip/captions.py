@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from .identity import HAIRS, SKINS, Identity
-from .style import Style
-from .units import NEIGHBOURS, ActionUnits
+from mpafer.sketch.identity import HAIRS, SKINS, Identity
+from mpafer.sketch.style import Style
+from mpafer.sketch.units import NEIGHBOURS, ActionUnits
 
 NAME_RATE = 0.4  # share of captions of an expression that name it
 SWAP_RATE = 0.3  # share of those names that belong to a neighbour
@@ -46,7 +46,7 @@ OPENINGS = (
     "",
 )
 
-# When a cue is visible, and how it is put. The phrases hold every word of the descriptions in Table 1.
+# How strong a cue is, and its phrases. They contain every word of the descriptions in Table 1.
 Cue = tuple[Callable[[ActionUnits], float], tuple[str, ...]]
 CUES: tuple[Cue, ...] = (
     (lambda a: a.upper_lid_raise - a.lid_tighten, ("widened eyes", "wide open eyes", "wide eyes")),
@@ -118,21 +118,27 @@ def describe_parts(rng: np.random.Generator, au: ActionUnits) -> list[str]:
 
 
 def describe_person(rng: np.random.Generator, who: Identity) -> list[str]:
-    """What is lasting about the person."""
+    """The person's permanent traits."""
     hair = ("black", "brown", "brown", "blond", "blond", "red", "grey", "white")[HAIRS.index(who.hair)]
     head = "a bald head" if who.hair_style == "bald" else f"{rng.choice((who.hair_style, hair))} hair"
-    found = [head.replace("side hair", "parted hair"), ("light", "dark")[SKINS.index(who.skin) > 3] + " skin"]
-    found.append(("a wide", "a narrow")[who.face_width < 30] + " face")
+    found = [
+        head.replace("side hair", "parted hair"),
+        "dark skin" if SKINS.index(who.skin) > 3 else "light skin",
+        "a narrow face" if who.face_width < 30 else "a wide face",
+    ]
     if who.beard != "none":
         found.append({"full": "a full beard"}.get(who.beard, f"a {who.beard}"))
     if who.glasses != "none":
         found.append(str(rng.choice(("glasses", f"{who.glasses} glasses"))))
-    found += ["freckles"] * who.freckles + ["earrings"] * who.earrings
+    if who.freckles:
+        found.append("freckles")
+    if who.earrings:
+        found.append("earrings")
     return [*found, "an old person" if who.age > 0.5 else "a young person"]
 
 
 def describe_scene(rng: np.random.Generator, style: Style) -> list[str]:
-    """What is true of the picture rather than of the face."""
+    """Facts of the picture, not of the face."""
     found = []
     if style.scene != "plain":
         found.append(
@@ -155,7 +161,7 @@ def enumerate_phrases(rng: np.random.Generator, phrases: Sequence[str]) -> str:
     return str(rng.choice((", ", " and ", ". "))).join(phrases)
 
 
-# Prompts may hold these though captions don't: CoOp's placeholder, punctuation, words of usual contexts.
+# Prompts may have these although captions don't: CoOp's placeholder, punctuation, words of usual contexts.
 SPARE_TEXT = (
     "x ! ? ; : - ' ( ) / & , . a an the of in on is are its this that my your good cropped human people man "
     "woman expression expressions emotion emotions feeling feels looks like very facial type kind which "

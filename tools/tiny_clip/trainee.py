@@ -1,34 +1,39 @@
-"""The towers in pretraining, what they see, and their contrastive loss."""
+"""The towers in pretraining, the augmentation of their images, and their contrastive loss."""
 
 from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
+from pool import IMAGE_SIZE, Pool
 from torch import Tensor, nn
 
 from mpafer.clip.backbone import PIXEL_MEAN, PIXEL_STD
 from mpafer.clip.towers import TextTower, VisionTower
-
-from .pool import IMAGE_SIZE, Pool
-from .units import UNITS
+from mpafer.sketch.units import UNITS
 
 PATCH, WIDTH, LAYERS, TEXT_WIDTH, TEXT_LAYERS, EMBED = 16, 192, 4, 128, 2, 128
 
 
-class Students(nn.Module):
-    """The two towers and the head that is thrown away."""
+class TinyClipTrainee(nn.Module):
+    """The two towers, and the auxiliary head that is thrown away.
 
-    def __init__(self, tokens: Tensor, traits: int):
+    Args:
+        tokens: OpenAI's ids [K] of the token embedding's rows.
+        traits: T, number of permanent traits that the head reads beside the action units.
+    """
+
+    def __init__(self, tokens: Tensor, traits: int) -> None:
         super().__init__()
         self.visual = VisionTower(IMAGE_SIZE, PATCH, WIDTH, LAYERS, EMBED)
         self.text = TextTower(77, len(tokens), TEXT_WIDTH, TEXT_LAYERS, EMBED)
         self.head = nn.Linear(EMBED, len(UNITS) + traits)
 
     def read(self, features: Tensor) -> Tensor:
-        """Logits of units and traits from features [B, D], whose direction alone has to hold them."""
+        """Logits of units and traits [B, 20 + T] from the directions of features [B, D]."""
         return self.head(10 * F.normalize(features.float(), dim=-1))
 
     def texts(self, rows: Tensor, eot: Tensor) -> Tensor:
+        """Rows of the token embedding [B, L] and EOT positions [B] -> unit text features [B, D]."""
         return F.normalize(self.text(self.text.embed(rows), eot).float(), dim=-1)
 
 
@@ -53,13 +58,13 @@ def normalise(x: Tensor) -> Tensor:
 
 
 def contrast(image: Tensor, text: Tensor, scale: float) -> Tensor:
-    """CLIP's symmetric cross-entropy of unit features [B, D]."""
+    """CLIP's symmetric cross-entropy of unit features [B, D], [B, D] -> scalar."""
     logits, target = scale * image @ text.T, torch.arange(len(image))
     return (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
 
 
 @torch.no_grad()
-def image_features(model: Students, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
+def image_features(model: TinyClipTrainee, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
     """Unit features [B, D] of uint8 images [B, 3, S, S], augmented when there is a generator."""
     found = []
     for part in images.split(512):
