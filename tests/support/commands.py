@@ -8,6 +8,7 @@ import logging
 import runpy
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from unittest.mock import patch
 
 from mpafer.engine.checkpoint import rng_state, set_rng_state
@@ -44,9 +45,9 @@ def run_command(command: str, *words: str) -> str:
     Raises:
         SystemExit: it ended with an error's one line, which is the message, or with argparse's status.
     """
+    script = command.endswith(".py")
     with own_process_state(command, *words) as printed:
-        if command.endswith(".py"):
-            runpy.run_path(command, run_name="__main__")
-        else:
-            runpy.run_module(command, run_name="__main__")
+        sys.path.insert(0, str(Path(command).parent if script else Path.cwd()))
+        start = runpy.run_path if script else runpy.run_module
+        start(command, run_name="__main__")
     return printed.getvalue()

@@ -41,11 +41,11 @@ def arguments(world: Path, out: Path, *, seed: int = 1, trainer: str = "MPAFER",
     """Command line of train.py; ``flags`` among the options go before the KEY VALUE pairs."""
     flags = options.pop("flags", [])
     pairs = SMALL | {key: str(value) for key, value in options.items()}
+    dataset, method = REPO / "configs/datasets/rafdb.yaml", REPO / "configs/trainers" / trainer / "tiny.yaml"
     return [
         str(REPO / "train.py"), "--root", str(world / "data"), "--seed", str(seed), "--trainer", trainer,
-        "--dataset-config-file", str(REPO / "configs/datasets/rafdb.yaml"), "--config-file", str(REPO / f"configs/trainers/{trainer}/tiny.yaml"),
-        "--output-dir", str(out), "--backbone", str(world / "clip.safetensors"), *flags,
-        *(word for pair in pairs.items() for word in pair),
+        "--dataset-config-file", str(dataset), "--config-file", str(method), "--output-dir", str(out),
+        "--backbone", str(world / "clip.safetensors"), *flags, *(word for pair in pairs.items() for word in pair),
     ]  # fmt: skip
 
 
