@@ -20,11 +20,10 @@ from common import Row, Settings, rate_row, soft_noise
 from PIL import Image
 from upstream import DASSL, checkouts, missing
 
-import mpafer
-from mpafer.common.defaults import get_cfg_default
+from mpafer.common.defaults import default_config
 from mpafer.inputs.datum import Datum
-from mpafer.inputs.loaders import build_data_loader
-from mpafer.inputs.transforms import build_transform
+from mpafer.inputs.loaders import build_loader
+from mpafer.inputs.transforms import compose, plain_steps, training_steps
 
 BATCH = 32
 ORDER = {True: "RandomSampler", False: "SequentialSampler"}  # by is_train
@@ -53,11 +52,11 @@ def recipe(cfg: Any) -> Any:
 
 def loader_of(paths: list[str], root: Path, is_train: bool, fast: bool) -> Any:
     """Our loader; the fast one is a `FastLoader`."""
-    cfg = recipe(get_cfg_default())
-    mpafer.extend_cfg(cfg)
+    cfg = recipe(default_config())
     cfg.DATASET.ROOT, cfg.DATALOADER.FAST = str(root), fast
     items = [Datum(path, 0, 0, "face") for path in paths]
-    return build_data_loader(cfg, ORDER[is_train], items, BATCH, build_transform(cfg, is_train), is_train)
+    transform = compose(training_steps(cfg.INPUT) if is_train else plain_steps(cfg.INPUT))
+    return build_loader(cfg, items, transform, sampler=ORDER[is_train], batch_size=BATCH, training=is_train)
 
 
 def upstream_loader(paths: list[str], upstream: Path, is_train: bool) -> Iterable[Any]:

@@ -52,18 +52,15 @@ def memory() -> float:
 
 def steps(root: Path) -> dict[str, tuple[float, float]]:
     """Step -> seconds, and MB that it added."""
-    import mpafer
-    from mpafer.common.defaults import get_cfg_default
     from mpafer.common.files import fingerprint
-    from mpafer.engine.host import build_dataset
-    from mpafer.inputs.loaders import build_data_loader
-    from mpafer.inputs.transforms import build_transform
+    from mpafer.datasets.ferfolder import FERFolder
+    from mpafer.inputs.loaders import build_loader
+    from mpafer.inputs.transforms import compose, training_steps
+    from mpafer.run_config import run_config
 
     torch.set_num_threads(1)
-    mpafer.register()
-    cfg = get_cfg_default()
-    mpafer.extend_cfg(cfg)
-    cfg.DATASET.NAME, cfg.DATASET.ROOT, cfg.DATALOADER.NUM_WORKERS = "FERFolder", str(root), 0
+    cfg = run_config(dataset="FERFolder")
+    cfg.DATASET.ROOT, cfg.DATALOADER.NUM_WORKERS = str(root), 0
     cfg.INPUT.SIZE, cfg.INPUT.INTERPOLATION, cfg.INPUT.TRANSFORMS = (8, 8), "bicubic", ("random_resized_crop",)
     found: dict[str, tuple[float, float]] = {}
 
@@ -74,10 +71,11 @@ def steps(root: Path) -> dict[str, tuple[float, float]]:
         return result
 
     def loader(sampler: str = "RandomSampler") -> Any:
-        return build_data_loader(cfg, sampler, dataset.train_x, 32, build_transform(cfg))
+        transform = compose(training_steps(cfg.INPUT))
+        return build_loader(cfg, dataset.train_x, transform, sampler=sampler, batch_size=32, training=True)
 
     with contextlib.redirect_stdout(io.StringIO()):
-        dataset = step("list of the images", lambda: build_dataset(cfg))
+        dataset = step("list of the images", lambda: FERFolder(cfg))
         batches = step("loader", loader)
         step("order of an epoch", lambda: list(batches.batch_sampler))
         step("balanced order", lambda: list(loader("BalancedSampler").batch_sampler))
