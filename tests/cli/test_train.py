@@ -147,7 +147,8 @@ def test_evaluation_loads_what_was_trained_and_refuses_the_rest(undisturbed: Pat
 
 def test_a_run_goes_on_with_its_own_options_only(world: Path, undisturbed: Path, tmp_path: Path) -> None:
     other = {"TRAINER.MPAFER.TAU": 0.5, "OPTIM.LR": 0.5}
-    refused(r"OPTIM.LR .* there, 0.5 here; .*TRAINER.MPAFER.TAU 0.07 there, 0.5 here", world, undisturbed, **other)
+    both = r"(?=.*TRAINER.MPAFER.TAU 0.07 there, 0.5 here)(?=.*OPTIM.LR 0.032 there, 0.5 here)"
+    refused(both, world, undisturbed, **other)
     out = tmp_path / "out"
     refused("there is no checkpoint in that folder", world, out, flags=["--resume", str(tmp_path)])
     refused("--model-dir", world, out, flags=["--eval-only"])

@@ -11,7 +11,6 @@ import os
 import re
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -31,11 +30,11 @@ from support.checkouts import (
     words,
 )
 from support.runs import results, scores
+from support.standin import has_dassl
 
 pytestmark = pytest.mark.reference
 
 HOME = os.environ.get("MPAFER_CHECKOUTS", "")
-HAS_DASSL = find_spec("dassl") is not None
 checkouts = pytest.mark.parametrize("name", OWN)
 datasets = pytest.mark.parametrize("dataset", DATASETS)
 REPAIRS = ("--repair-dassl", "--repair-clip", "train.py")
@@ -55,7 +54,7 @@ def copies(tmp_path_factory) -> dict[str, Path]:
 
 @pytest.fixture
 def checkout(copies, name) -> Path:
-    if not HAS_DASSL or name not in copies:
+    if not has_dassl() or name not in copies:
         pytest.skip(f"needs Dassl and the checkout {name} in MPAFER_CHECKOUTS (now {HOME!r})")
     return copies[name]
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import random
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from PIL import Image
 from support.checkouts import guest_configs, make_data, own_runner, steps, words
 from support.commands import run_command
 from support.runs import results, scores
-from support.standin import foreign_packages, make_checkout
+from support.standin import foreign_packages, has_dassl, make_checkout
 from yacs.config import CfgNode
 
 import mpafer
@@ -33,7 +32,7 @@ from mpafer.inputs.transforms import compose, plain_steps, training_steps
 
 pytestmark = [
     pytest.mark.reference,
-    pytest.mark.skipif(find_spec("dassl") is None, reason="Dassl is not installed here"),
+    pytest.mark.skipif(not has_dassl(), reason="Dassl is not installed here"),
     pytest.mark.filterwarnings("ignore"),
 ]
 

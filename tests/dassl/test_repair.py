@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,7 +13,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from support.models import random_clip
-from support.standin import copy_clip, foreign_packages, make_dassl
+from support.standin import copy_clip, foreign_packages, has_dassl, make_dassl
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
 import mpafer
@@ -112,7 +111,7 @@ def test_the_checkouts_clip_takes_paths(tmp_path: Path) -> None:
 def test_without_dassl_there_is_nothing_to_repair(folder: bool, tmp_path: Path) -> None:
     """Nor where a folder of that name lies beside us: a clone of Dassl is one, with the package inside."""
     if folder:
-        if find_spec("dassl"):
+        if has_dassl():
             pytest.skip("Dassl is installed here")
         (tmp_path / "dassl").mkdir()
     with foreign_packages(tmp_path):

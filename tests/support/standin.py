@@ -170,6 +170,12 @@ PACKAGE = {
 }
 
 
+def has_dassl() -> bool:
+    """Whether real Dassl is installed here. A bare folder of that name, as the one of these tests, is not Dassl."""
+    spec = find_spec("dassl")
+    return spec is not None and spec.origin is not None
+
+
 def make_dassl(root: Path) -> Path:
     """The package ``dassl`` in ``root``."""
     write_files(root / "dassl", PACKAGE)
