@@ -17,7 +17,7 @@ from PIL import Image
 from support.checkouts import guest_configs, make_data, own_runner, steps, words
 from support.commands import run_command
 from support.runs import results, scores
-from support.standin import foreign_packages, has_dassl, make_checkout
+from support.standin import foreign_packages, has_dassl, make_checkout, rates
 from yacs.config import CfgNode
 
 import mpafer
@@ -114,15 +114,6 @@ def test_transforms_give_dassls_images_from_dassls_random_numbers(names: tuple[s
     torch.testing.assert_close(made(evaluation, 0), made(build(theirs, is_train=False), 0), atol=0, rtol=0)
 
 
-def rates_of(optim: torch.optim.Optimizer, sched: Any, epochs: int = 12) -> list[float]:
-    found = []
-    for _ in range(epochs):
-        found.append(optim.param_groups[0]["lr"])
-        optim.step()
-        sched.step()
-    return found
-
-
 @pytest.mark.parametrize("decay", ["cosine", "single_step", "multi_step"])
 @pytest.mark.parametrize("warmup", ["constant", "linear"])
 def test_rates_are_those_of_dassls_repaired_schedules(decay: str, warmup: str) -> None:
@@ -132,7 +123,7 @@ def test_rates_are_those_of_dassls_repaired_schedules(decay: str, warmup: str) -
     found = []
     for tree, build in zip(both_trees(*options), (dassl("optim").build_lr_scheduler, build_lr_scheduler), strict=True):
         optim = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=tree.OPTIM.LR)
-        found.append(rates_of(optim, build(optim, tree.OPTIM)))
+        found.append(rates(optim, build(optim, tree.OPTIM), 12))
     np.testing.assert_allclose(found[0], found[1], rtol=1e-12)
     assert len(set(found[1])) >= 3
 

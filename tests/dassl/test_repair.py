@@ -13,7 +13,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from support.models import random_clip
-from support.standin import copy_clip, foreign_packages, has_dassl, make_dassl
+from support.standin import copy_clip, foreign_packages, has_dassl, make_dassl, rates
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
 import mpafer
@@ -32,15 +32,6 @@ def build() -> tuple[torch.optim.Optimizer, Any]:
     optim = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1, momentum=0.9)
     warmup = import_module("dassl.optim.lr_scheduler").ConstantWarmupScheduler
     return optim, warmup(optim, CosineAnnealingLR(optim, 8), 2, 1e-3)
-
-
-def rates(optim: torch.optim.Optimizer, sched: Any, steps: int) -> list[float]:
-    found = []
-    for _ in range(steps):
-        found.append(optim.param_groups[0]["lr"])
-        optim.step()
-        sched.step()
-    return found
 
 
 @pytest.mark.usefixtures("dassl")

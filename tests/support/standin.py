@@ -13,6 +13,9 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
+from typing import Any
+
+from torch.optim import Optimizer
 
 from mpafer.clip.tokens import clip_module
 
@@ -213,6 +216,16 @@ def copy_clip(folder: Path) -> None:
     code = (folder / "clip.py").read_text()
     (folder / "clip.py").write_text(code.replace("from pkg_resources import packaging", "import packaging.version"))
     (folder / "__init__.py").write_text('from .clip import *\nMARK = "checkout"\n')
+
+
+def rates(optim: Optimizer, sched: Any, steps: int) -> list[float]:
+    """The rate in each of so many epochs, under Dassl's schedule or one like it."""
+    found = []
+    for _ in range(steps):
+        found.append(optim.param_groups[0]["lr"])
+        optim.step()
+        sched.step()
+    return found
 
 
 @contextmanager
