@@ -57,7 +57,7 @@ def dassl_module(name: str) -> Any:
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        if isinstance(error, ModuleNotFoundError) and error.name in ("dassl", name):
+        if isinstance(error, ModuleNotFoundError) and str(error.name).split(".")[0] == "dassl":
             raise MissingPackageError(f"Dassl is not installed here; install it from {_HOME}") from error
         raise MissingPackageError(
             f"Dassl is installed but {name} cannot be imported ({error}); install what it misses"

@@ -149,13 +149,6 @@ def test_wrong_calls_are_explained(script, arguments, message):
     assert re.search(message, said, re.DOTALL), said
 
 
-def test_missing_data_end_the_run_with_one_message(script):
-    """The real train.py: no data, hence no backbone is loaded either."""
-    status, said, _ = script("mpafer/main.sh", "rafdb", PYTHON=sys.executable)
-    assert status == 1
-    assert "RAFDB was not found" in said and "list_patition_label.txt" in said and "Traceback" not in said
-
-
 def test_demo_runs_three_methods_into_one_table(script):
     status, said, calls = script("demo.sh")
     assert status == 0, said

@@ -1,17 +1,16 @@
 """MPAFER and our data sets in real checkouts, on real Dassl.
 
 None of that can be installed here by itself: set MPAFER_CHECKOUTS to a folder that holds the git checkouts ``coop``,
-``maple`` and ``promptsrc``, in an environment with Dassl. Without them these tests are skipped, each by its name.
+``maple`` and ``promptsrc``, in an environment with Dassl, and run ``python -m pytest -m reference tests/dassl``.
+Without them these tests are skipped, each by its name.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -20,23 +19,24 @@ import torch
 from support.checkouts import (
     DATASETS,
     OWN,
-    REPO,
     accuracy,
     copy_checkout,
     forget_last_epoch,
+    guest_configs,
     make_data,
     own_runner,
     run,
-    scores,
     steps,
     words,
 )
+from support.runs import results, scores
+from support.standin import has_dassl
+
+pytestmark = pytest.mark.reference
 
 HOME = os.environ.get("MPAFER_CHECKOUTS", "")
-HAS_DASSL = find_spec("dassl") is not None
 checkouts = pytest.mark.parametrize("name", OWN)
 datasets = pytest.mark.parametrize("dataset", DATASETS)
-TINY = ("--config-file", str(REPO / "configs/trainers/MPAFER/tiny.yaml"))
 REPAIRS = ("--repair-dassl", "--repair-clip", "train.py")
 
 
@@ -54,9 +54,15 @@ def copies(tmp_path_factory) -> dict[str, Path]:
 
 @pytest.fixture
 def checkout(copies, name) -> Path:
-    if not HAS_DASSL or name not in copies:
+    if not has_dassl() or name not in copies:
         pytest.skip(f"needs Dassl and the checkout {name} in MPAFER_CHECKOUTS (now {HOME!r})")
     return copies[name]
+
+
+@pytest.fixture(scope="module")
+def tiny() -> tuple[str, str]:
+    """MPAFER's small config, as a runner's flag."""
+    return "--config-file", str(guest_configs() / "trainers/MPAFER/tiny.yaml")
 
 
 def runs_half() -> bool:
@@ -70,20 +76,20 @@ def runs_half() -> bool:
 
 @checkouts
 @datasets
-def test_mpafer_trains_evaluates_and_resumes(checkout, data, dataset, tmp_path):
+def test_mpafer_trains_evaluates_and_resumes(checkout, data, dataset, tiny, tmp_path):
     out, again = tmp_path / "run", tmp_path / "again"
-    trained = run(checkout, *words(data, out, "MPAFER", dataset, *TINY))
+    trained = run(checkout, *words(data, out, "MPAFER", dataset, *tiny))
     first, ends = scores(out), steps(trained)
-    loaded = run(checkout, *words(data, again, "MPAFER", dataset, *TINY, "--eval-only", "--model-dir", str(out),
+    loaded = run(checkout, *words(data, again, "MPAFER", dataset, *tiny, "--eval-only", "--model-dir", str(out),
                                   "--load-epoch", "2"))  # fmt: skip
     assert accuracy(loaded) == accuracy(trained)
     np.testing.assert_array_equal(scores(again), first)
     forget_last_epoch(out)
-    resumed = run(checkout, *words(data, out, "MPAFER", dataset, *TINY))
+    resumed = run(checkout, *words(data, out, "MPAFER", dataset, *tiny))
     assert "will resume training" in resumed and steps(resumed) == [line for line in ends if "epoch [2/2]" in line]
     np.testing.assert_array_equal(scores(out), first)
     assert not np.array_equal(first, np.roll(first, 1, axis=0)), "the control"
-    assert json.loads((out / "results.json").read_text())["engine"]["name"] == "dassl"
+    assert results(out)["engine"]["name"] == "dassl"
 
 
 @checkouts
@@ -110,16 +116,16 @@ def test_the_checkouts_own_method_runs_on_our_data(checkout, name, data, dataset
 
 
 @checkouts
-def test_the_launcher_runs_the_runner_as_it_is(checkout, data, tmp_path):
+def test_the_launcher_runs_the_runner_as_it_is(checkout, data, tiny, tmp_path):
     outs = tmp_path / "lines", tmp_path / "plug"
     logs = [
-        run(checkout, *words(data, outs[0], "MPAFER", "rafdb", *TINY)),
-        run(checkout, "train.py", *words(data, outs[1], "MPAFER", "rafdb", *TINY), plug=True),
+        run(checkout, *words(data, outs[0], "MPAFER", "rafdb", *tiny)),
+        run(checkout, "train.py", *words(data, outs[1], "MPAFER", "rafdb", *tiny), plug=True),
     ]
     assert steps(logs[0]) == steps(logs[1])
     np.testing.assert_array_equal(scores(outs[0]), scores(outs[1]))
     flags = ("--eval-only", "--model-dir", str(outs[1]), "--load-epoch", "2")
-    own_runner("builtin", *words(data, tmp_path / "ours", "MPAFER", "rafdb", *TINY, *flags))
+    own_runner(*words(data, tmp_path / "ours", "MPAFER", "rafdb", *tiny, *flags))
     np.testing.assert_array_equal(scores(tmp_path / "ours"), scores(outs[1]))
 
 
@@ -132,34 +138,35 @@ def test_importing_us_changes_nothing_of_theirs(checkout, data, tmp_path):
         for i in range(10):
             noise(data / "eurosat" / "2750" / f"class{cls}" / f"{i}.jpg", (48, 48), 10 * cls + i)
     logs = {}
-    for how, seed in (("train.py", 1), ("train_fer.py", 1), ("mpafer.dassl.plug", 1), ("other seed", 2)):
+    for how, seed in (("train.py", 1), ("train_fer.py", 1), ("mpafer.plug", 1), ("other seed", 2)):
         arguments = words(data, tmp_path / how, "CoOp", "eurosat", **{"TRAINER.COOP.PREC": "fp32"})
         arguments[arguments.index("--seed") + 1] = str(seed)
         runner = how if how.endswith(".py") else "train.py"
-        start = "module('mpafer.dassl.plug'" if how == "mpafer.dassl.plug" else f"path({runner!r}"
+        start = "module('mpafer.plug'" if how == "mpafer.plug" else f"path({runner!r}"
         code = (
             "import sys, runpy; from clip import clip; "
             f"clip._MODELS['RN50'] = {str(data / 'wide.pt')!r}; clip._download = lambda url: url; "
-            f"sys.argv = ['', *{[runner] if how == 'mpafer.dassl.plug' else []}, *sys.argv[1:]]; "
+            f"sys.argv = ['', *{[runner] if how == 'mpafer.plug' else []}, *sys.argv[1:]]; "
             f"runpy.run_{start}, run_name='__main__')"
         )
-        environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore", "PYTHONPATH": "."}
+        path = os.pathsep.join([".", os.environ.get("PYTHONPATH", "")])
+        environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore", "PYTHONPATH": path}
         command = [sys.executable, "-c", code, *arguments, "MODEL.BACKBONE.NAME", "RN50"]
         done = subprocess.run(command, cwd=checkout, env=environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
         logs[how] = steps(done.stdout) + [line for line in done.stdout.splitlines() if line.startswith("* ")]
-    assert logs["train.py"] == logs["train_fer.py"] == logs["mpafer.dassl.plug"] and len(logs["train.py"]) > 8
+    assert logs["train.py"] == logs["train_fer.py"] == logs["mpafer.plug"] and len(logs["train.py"]) > 8
     assert logs["other seed"] != logs["train.py"], "the control"
 
 
 @checkouts
-def test_parse_test_res_reads_our_logs(checkout, data, tmp_path):
+def test_parse_test_res_reads_our_logs(checkout, data, tiny, tmp_path):
     """Of our own runner and of its own, as they lie: a folder with a folder for each seed."""
     accuracies = []
     for seed in (1, 2):
-        arguments = words(data, tmp_path / "runs" / f"seed{seed}", "MPAFER", "rafdb", *TINY)
+        arguments = words(data, tmp_path / "runs" / f"seed{seed}", "MPAFER", "rafdb", *tiny)
         arguments[arguments.index("--seed") + 1] = str(seed)
-        log = own_runner("builtin", *arguments) if seed == 1 else run(checkout, *arguments)
+        log = own_runner(*arguments) if seed == 1 else run(checkout, *arguments)
         accuracies.append(accuracy(log))
     command = [sys.executable, "parse_test_res.py", str(tmp_path / "runs")]
     done = subprocess.run(command, cwd=checkout, capture_output=True, text=True)

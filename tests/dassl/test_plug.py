@@ -1,227 +1,210 @@
-"""The launcher, the two lines and the repairs, on the stand-in of Dassl and of a checkout (standin.py)."""
+"""The launcher and the two lines, on the stand-in of Dassl and of a checkout (standin.py)."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
+from support.commands import run_command
 from support.miniatures_fer import make_ckplus
-from support.runs import METHOD, REPO, SMALL, make_world, run, scores
-from support.standin import make_checkout, make_dassl
+from support.runs import REPO, arguments, environment, make_world, results, scores, train_in_process
+from support.standin import foreign_packages, make_checkout, make_dassl, write_files
+
+import mpafer
+
+PLUG = "mpafer.plug"
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory) -> Path:
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     world = make_world(tmp_path_factory.mktemp("world"))
     make_dassl(world / "installed")
     return world
 
 
-def python(world: Path, *command: str | Path, cwd: Path | None = None, ok: bool = True, **variables: str) -> str:
-    """Run a Python of this environment where the stand-in is installed; returns stdout, or stderr of a failure."""
-    environment = os.environ | {
-        "PYTHONPATH": str(world / "installed"), "MPAFER_CACHE": str(world / "cache"), "OMP_NUM_THREADS": "1",
-        "MPAFER_ENGINE": "auto", **variables,
-    }  # fmt: skip
-    command = (sys.executable, *map(str, command))
-    done = subprocess.run(command, env=environment, cwd=cwd or world, capture_output=True, text=True)
-    assert (done.returncode == 0) is ok, done.stdout[-2000:] + done.stderr[-2000:]
-    return done.stdout if ok else done.stderr
+@pytest.fixture
+def installed(world: Path) -> Iterator[None]:
+    """The stand-in of Dassl can be imported, and nobody has done so."""
+    with foreign_packages(world / "installed"):
+        yield
 
 
-def arguments(world: Path, out: Path, trainer: str = "MPAFER") -> list[str]:
-    return [
-        "--root", str(world / "data"), "--seed", "1", "--trainer", trainer, "--output-dir", str(out),
-        "--dataset-config-file", str(REPO / "configs/datasets/rafdb.yaml"), "--config-file", str(REPO / METHOD),
-        "--backbone", str(world / "clip.safetensors"), *(word for pair in SMALL.items() for word in pair),
-    ]  # fmt: skip
+def flags(world: Path, out: Path, trainer: str = "MPAFER") -> list[str]:
+    """What follows train.py in a command."""
+    return arguments(world, out, trainer=trainer)[1:]
 
 
 @pytest.fixture(scope="module")
-def builtin(world) -> np.ndarray:
+def own(world: Path) -> np.ndarray:
     """Scores of the same run in our own runner, with the input path that runs on Dassl have."""
-    done = run(world, world / "builtin", **{"DATALOADER.FAST": "False"})
-    assert done.returncode == 0, done.stderr
-    return scores(world / "builtin")
+    train_in_process(world, world / "own", **{"DATALOADER.FAST": "False"})
+    return scores(world / "own")
 
 
-def test_two_lines_in_a_runner(world, builtin, tmp_path):
+# --- what importing does
+
+
+def test_importing_has_no_side_effect(world: Path) -> None:
+    """Whatever started Python, and where Dassl is imported already."""
+    code = """
+import sys
+from dassl.engine import TRAINER_REGISTRY
+from dassl.data.datasets import DATASET_REGISTRY
+for words in (["train.py", "--trainer", "MPAFER"], ["plug.py", "train.py"], ["-m"], ["-c"], [""]):
+    for name in [name for name in sys.modules if name.split(".")[0] == "mpafer"]:
+        del sys.modules[name]
+    sys.argv, path = words, list(sys.path)
+    import mpafer
+    assert not TRAINER_REGISTRY and not DATASET_REGISTRY and sys.path == path
+print(*sorted({"torch", "clip", "datasets", "trainers", "yaml"} & sys.modules.keys()), "imported")
+mpafer.load_clip
+assert "torch" in sys.modules, "the control"
+"""
+    variables = os.environ | {"PYTHONPATH": str(world / "installed")}
+    done = subprocess.run([sys.executable, "-c", code], env=variables, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("imported\n", "")
+
+
+def test_our_own_runner_looks_for_no_dassl(world: Path, tmp_path: Path) -> None:
+    write_files(tmp_path / "installed/dassl", {"__init__.py": "raise RuntimeError('somebody imports dassl')"})
+    with foreign_packages(tmp_path / "installed"):
+        train_in_process(world, tmp_path / "run", **{"OPTIM.MAX_EPOCH": 1})
+        assert "dassl" not in sys.modules
+        assert results(tmp_path / "run")["engine"]["name"] == "mpafer"
+        with pytest.raises(RuntimeError, match="somebody imports dassl"):  # control
+            import_module("dassl")
+
+
+# --- extend_cfg
+
+
+@pytest.mark.usefixtures("installed")
+def test_extend_cfg_adds_keys_and_registers() -> None:
+    """Twice is harmless; what is there already, key or name, stays as it is."""
+    cfg = import_module("dassl.config").get_cfg_default()
+    trainers = import_module("dassl.engine").TRAINER_REGISTRY
+    datasets = import_module("dassl.data.datasets").DATASET_REGISTRY
+    theirs = datasets.register(type("RAFDB", (), {}))
+    assert "FAST" not in cfg.DATALOADER and "FOLD" not in cfg.DATASET, "the control"
+    cfg.TRAIN.COMPILE = "theirs"
+    mpafer.extend_cfg(cfg)
+    whole, registered = cfg.dump(), (dict(trainers), dict(datasets))
+    mpafer.extend_cfg(cfg)
+    assert cfg.dump() == whole and (dict(trainers), dict(datasets)) == registered
+    assert list(trainers) == ["MPAFER"] and trainers["MPAFER"].__name__ == "MPAFER"
+    assert datasets["RAFDB"] is theirs and {"FER2013", "SketchFER"} <= datasets.keys()
+    assert cfg.TRAIN.COMPILE == "theirs" and cfg.DATALOADER.FAST is False and cfg.TRAINER.MPAFER.N_CTX == 10
+    assert list(cfg.TRAINER) == ["NAME", "MPAFER"] and cfg.DATASET.FOLD == 0
+
+
+def test_extend_cfg_needs_no_dassl(world: Path) -> None:
+    """On a tree like Dassl's, where Dassl itself is not imported: keys only."""
+    with foreign_packages(world / "installed"):
+        cfg = import_module("dassl.config").get_cfg_default()
+    with foreign_packages():
+        mpafer.extend_cfg(cfg)
+        assert cfg.TRAINER.MPAFER.N_CTX == 10 and "dassl" not in sys.modules
+
+
+# --- runs
+
+
+@pytest.mark.usefixtures("installed")
+def test_two_lines_in_a_runner(world: Path, own: np.ndarray, tmp_path: Path) -> None:
     runner = make_checkout(tmp_path / "checkout", two_lines=True)
-    log = python(world, runner, *arguments(world, tmp_path / "run"))
+    log = run_command(str(runner), *flags(world, tmp_path / "run"))
     assert "theirs checkout checkout checkout" in log
-    np.testing.assert_array_equal(scores(tmp_path / "run"), builtin)
+    np.testing.assert_array_equal(scores(tmp_path / "run"), own)
+    assert results(tmp_path / "run")["engine"]["name"] == "dassl"
 
 
-def test_the_launcher_leaves_the_runner_as_it_is(world, builtin, tmp_path):
+def test_the_launcher_leaves_the_runner_as_it_is(world: Path, own: np.ndarray, tmp_path: Path) -> None:
+    """From our own folder, whose `datasets` and `trainers` must not answer to the runner's imports."""
     runner = make_checkout(tmp_path / "checkout")
     text = runner.read_text()
-    log = python(world, "-m", "mpafer.dassl.plug", runner, *arguments(world, tmp_path / "run"))
-    assert "theirs checkout checkout checkout" in log and runner.read_text() == text
-    np.testing.assert_array_equal(scores(tmp_path / "run"), builtin)
-    refused = python(world, runner, *arguments(world, tmp_path / "without"), ok=False)
-    assert "KeyError" in refused, "the control: without us the runner knows no such method"
+    command = [sys.executable, "-m", PLUG, str(runner), *flags(world, tmp_path / "run")]
+    variables = environment(world) | {"PYTHONPATH": str(world / "installed")}
+    done = subprocess.run(command, env=variables, cwd=REPO, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "theirs checkout checkout checkout" in done.stdout and runner.read_text() == text
+    np.testing.assert_array_equal(scores(tmp_path / "run"), own)
 
 
-def test_the_launcher_finds_the_checkouts_modules_from_our_own_folder(world, tmp_path):
-    """The current folder has `datasets` and `trainers` of its own, ours, which must not answer."""
+@pytest.mark.usefixtures("installed")
+def test_without_us_the_runner_knows_no_such_method(world: Path, tmp_path: Path) -> None:
+    """The control of the two above."""
     runner = make_checkout(tmp_path / "checkout")
-    log = python(world, "-m", "mpafer.dassl.plug", runner, *arguments(world, tmp_path / "run", "CoOp"), cwd=REPO)
-    assert "theirs checkout checkout checkout" in log
+    with pytest.raises(KeyError, match="MPAFER"):
+        run_command(str(runner), *flags(world, tmp_path / "run"))
 
 
-def test_the_checkouts_names_stay_its_own(world, tmp_path):
+@pytest.mark.usefixtures("installed")
+def test_the_checkouts_names_stay_its_own(world: Path, tmp_path: Path) -> None:
     """Its CoOp, its node of it, and a data set that it calls as one of ours."""
     runner = make_checkout(tmp_path / "checkout", own_rafdb=True)
-    log = python(world, "-m", "mpafer.dassl.plug", runner, *arguments(world, tmp_path / "run", "CoOp"))
-    assert "this is the checkout's CoOp" in log and " MPAFER COOP\n" in log and "KGCOOP" not in log
-    code = (
-        "import mpafer; from mpafer.engine.host import DATASET_REGISTRY, TRAINER_REGISTRY; mpafer.register();"
-        "print(sorted(TRAINER_REGISTRY.registered_names()), 'RAFDB' in DATASET_REGISTRY.registered_names())"
-    )
-    assert python(world, "-c", code).strip() == "['MPAFER'] True"
+    words = flags(world, tmp_path / "run", "CoOp")
+    words[words.index("--config-file") + 1] = ""  # their node lacks what our CoOp's YAML sets
+    log = run_command(PLUG, str(runner), *words)
+    assert "this is the checkout's CoOp" in log and "nodes NAME MPAFER COOP\n" in log
+    datasets = import_module("dassl.data.datasets").DATASET_REGISTRY
+    assert datasets["RAFDB"].__module__ == "datasets.pets" and datasets["FERPlus"].__module__.startswith("mpafer.")
 
 
-def test_launcher_messages(world, tmp_path):
-    assert python(world, "-m", "mpafer.dassl.plug", "--configs").strip() == str(REPO / "configs")
-    message = python(world, "-m", "mpafer.dassl.plug", tmp_path / "train.py", ok=False)
-    assert message.startswith("error: ") and "name the train.py of a CoOp" in message and "Traceback" not in message
-    assert "name the checkout's train.py" in python(world, "-m", "mpafer.dassl.plug", ok=False)
-    assert python(world, "-m", "mpafer.dassl.plug", "--repair", tmp_path / "train.py", ok=False)  # ambiguous
+@pytest.mark.usefixtures("installed")
+def test_one_of_several_processes_writes_the_log(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    write_files(tmp_path, {"train.py": "import sys, dassl.utils; dassl.utils.setup_logger(sys.argv[1])"})
+    utils = import_module("dassl.utils")
+    monkeypatch.setattr(utils, "setup_logger", utils.setup_logger)  # put back between the two
+    run_command(PLUG, str(tmp_path / "train.py"), str(tmp_path / "first"))
+    monkeypatch.setenv("RANK", "1")
+    run_command(PLUG, str(tmp_path / "train.py"), str(tmp_path / "second"))
+    assert (tmp_path / "first/log.txt").is_file() and not (tmp_path / "second").exists()
+
+
+@pytest.mark.usefixtures("installed")
+def test_launcher_messages(world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(PLUG, "--configs").strip() == str(REPO / "configs")
+    with pytest.raises(SystemExit, match=r"^error: .*name the train.py of a CoOp"):
+        run_command(PLUG, str(tmp_path / "train.py"))
+    for words, said in (((), "name the checkout's train.py"), (("--repair", "train.py"), "ambiguous option")):
+        with pytest.raises(SystemExit, match="2"):
+            run_command(PLUG, *words)
+        assert said in capsys.readouterr().err
     runner = make_checkout(tmp_path / "checkout")
-    wrong = [*arguments(world, tmp_path / "run"), "TRAINER.MPAFER.TOP_K", "1000"]
-    message = python(world, "-m", "mpafer.dassl.plug", runner, *wrong, ok=False)
-    assert message.strip().splitlines()[-1].startswith("error: TOP_K is 1000")
-    message = python(world, "-m", "mpafer.dassl.plug", runner, ok=False, MPAFER_ENGINE="builtin")
-    assert message.strip() == "error: MPAFER_ENGINE=builtin, but a checkout's runner runs on Dassl: unset it"
+    with pytest.raises(SystemExit, match=r"^error: TOP_K is 1000"):
+        run_command(PLUG, str(runner), *flags(world, tmp_path / "run"), "TRAINER.MPAFER.TOP_K", "1000")
+
+
+@pytest.mark.usefixtures("installed")
+def test_what_fails_in_their_code_keeps_its_traceback(world: Path, tmp_path: Path) -> None:
+    runner = make_checkout(tmp_path / "checkout")
     (tmp_path / "checkout/trainers/theirs.py").write_text("open('/no/such/file of theirs')")
-    message = python(world, "-m", "mpafer.dassl.plug", runner, *arguments(world, tmp_path / "run"), ok=False)
-    assert "Traceback" in message and "/no/such/file of theirs" in message, "what is theirs keeps its traceback"
+    with pytest.raises(FileNotFoundError, match="/no/such/file of theirs"):
+        run_command(PLUG, str(runner), *flags(world, tmp_path / "run"))
 
 
-def test_a_test_set_trains_nobody(world, tmp_path):
+def test_the_launcher_names_a_dassl_that_is_not_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    write_files(tmp_path, {"train.py": ""})
+    with foreign_packages():
+        monkeypatch.setitem(sys.modules, "dassl", None)
+        with pytest.raises(SystemExit, match=r"^error: Dassl is not installed here; install it from https://"):
+            run_command(PLUG, str(tmp_path / "train.py"))
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_test_set_trains_nobody(world: Path) -> None:
     """A method of the checkout that asks for training images of CK+ gets the reason, not the test images."""
     make_ckplus(world / "data")
-    code = (
-        "import sys, mpafer; from mpafer.engine import host; from mpafer.inputs.images import read_image;"
-        "cfg = host.get_cfg_default(); mpafer.extend_cfg(cfg);"
-        "cfg.DATASET.ROOT, cfg.DATASET.NAME = sys.argv[1], 'CKPlus';"
-        "read_image(host.build_dataset(cfg).train_x[0].impath)"
-    )
-    message = python(world, "-c", code, world / "data", ok=False)
-    assert "CKPlus has no training images here, it is a test set: DATASET.FOLD, 1 to 10" in message
-
-
-# --- repairs
-
-SCHEDULE = """
-import sys, torch
-from torch.optim.lr_scheduler import CosineAnnealingLR
-import mpafer
-{repair}
-from dassl.optim.lr_scheduler import ConstantWarmupScheduler
-def build():
-    optim = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1, momentum=0.9)
-    return optim, ConstantWarmupScheduler(optim, CosineAnnealingLR(optim, 8.0), 2, 1e-3)
-def go(optim, sched, steps):
-    rates = []
-    for _ in range(steps):
-        rates.append(optim.param_groups[0]["lr"]); optim.step(); sched.step()
-    return rates
-whole = go(*build(), 8)
-optim, sched = build()
-first = go(optim, sched, 4)
-torch.save(dict(optimizer=optim.state_dict(), scheduler=sched.state_dict()), sys.argv[1])
-from dassl.utils import load_checkpoint
-saved = load_checkpoint(sys.argv[1])
-optim, sched = build()
-optim.load_state_dict(saved["optimizer"]); sched.load_state_dict(saved["scheduler"])
-assert first + go(optim, sched, 4) == whole, (first, whole)
-assert len(set(whole)) == 7 and whole[0] == whole[1] == 1e-3, whole
-print("same rates")
-"""
-
-
-def test_repair_dassl_makes_schedules_start_and_resume(world, tmp_path):
-    broken = python(world, "-c", SCHEDULE.format(repair=""), tmp_path / "file", ok=False)
-    assert "TypeError" in broken or "UnpicklingError" in broken, "the control: nothing is repaired by itself"
-    repaired = SCHEDULE.format(repair="print(mpafer.repair_dassl()); assert mpafer.repair_dassl() == []")
-    log = python(world, "-c", repaired, tmp_path / "file")
-    assert "same rates" in log and "warm-up schedules" in log and "load_checkpoint" in log
-
-
-def test_repair_dassl_reads_files_of_unrepaired_runs(world, tmp_path):
-    """Their schedules lie there as objects; every module that took load_checkpoint by name has the repaired one."""
-    code = """
-import sys, torch
-from dassl.utils import load_checkpoint as mine
-import dassl.utils.torchtools as tools
-optim = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
-successor = torch.optim.lr_scheduler.CosineAnnealingLR(optim, 8.0)
-for _ in range(3): optim.step(); successor.step()
-torch.save({"scheduler": {"successor": successor, "warmup_epoch": 2, "last_epoch": 2}}, sys.argv[1])
-import mpafer
-here = sys.modules["__main__"]; here.load_checkpoint = mine
-try: mine(sys.argv[1]); print("read")
-except Exception as error: print(type(error).__name__)
-mpafer.repair_dassl()
-from dassl.optim.lr_scheduler import ConstantWarmupScheduler
-state = tools.resume(sys.argv[1])["scheduler"]
-assert here.load_checkpoint is tools.load_checkpoint is sys.modules["dassl.utils"].load_checkpoint is not mine
-new = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
-sched = ConstantWarmupScheduler(new, torch.optim.lr_scheduler.CosineAnnealingLR(new, 8.0), 2, 1e-3)
-sched.load_state_dict(state)
-assert sched.successor.last_epoch == 3 and sched.successor.optimizer is new
-print("loaded")
-"""
-    log = python(world, "-c", code, tmp_path / "file").split()
-    assert log[-1] == "loaded"
-    try:
-        torch.load(tmp_path / "file")
-        safe = False
-    except Exception:
-        safe = True
-    assert log[0] == ("UnpicklingError" if safe else "read")
-    code = "import mpafer; mpafer.repair_dassl(); import dassl.utils as u; u.load_checkpoint('x')"
-    missing = python(world, "-c", code, ok=False)
-    assert "FileNotFoundError" in missing, "what is no fault of torch's default stays as it was"
-
-
-def test_repair_clip_lets_the_checkouts_clip_take_paths(world, tmp_path):
-    checkout = make_checkout(tmp_path / "checkout").parent
-    code = """
-import sys; sys.path.insert(0, sys.argv[1])
-import torch, clip, mpafer
-from clip import clip as theirs
-assert theirs.__file__.startswith(sys.argv[1])
-names = dict(theirs._MODELS)
-{repair}
-for name in (sys.argv[2], "tiny"):
-    path = theirs._download(theirs._MODELS[name])
-    state = torch.load(path, map_location="cpu")
-    model = clip.model.build_model(state).float()
-    ours = mpafer.load_clip(name)
-    images = torch.randn(2, 3, ours.visual.image_size, ours.visual.image_size)
-    difference = (model.encode_image(images) - ours.encode_image(images)).abs().max()
-    assert difference < 1e-2, difference  # their build_model goes through float16
-assert dict(theirs._MODELS) == names
-try: theirs._MODELS["no such"]
-except ValueError as error: print(error)
-"""
-    given = (checkout, world / "clip.safetensors")
-    broken = python(world, "-c", code.replace("{repair}", ""), *given, ok=False)
-    assert "KeyError" in broken, "the control"
-    repair = "assert len(mpafer.repair_clip()) == 1 and mpafer.repair_clip() == []"
-    assert "no CLIP named 'no such'" in python(world, "-c", code.replace("{repair}", repair), *given)
-
-
-def test_repair_dassl_without_dassl():
-    code = "import importlib.util as u; f = u.find_spec; u.find_spec = lambda n, *a: None if n == 'dassl' else f(n, *a)"
-    done = subprocess.run(
-        [sys.executable, "-c", f"{code}\nimport mpafer\nmpafer.repair_dassl()"], capture_output=True, text=True
-    )
-    assert "ImportError: Dassl is not installed here; install it from https://" in done.stderr
+    cfg = import_module("dassl.config").get_cfg_default()
+    mpafer.extend_cfg(cfg)
+    cfg.DATASET.ROOT, cfg.DATASET.NAME = str(world / "data"), "CKPlus"
+    train = import_module("dassl.data.datasets").build_dataset(cfg).train_x
+    with pytest.raises(FileNotFoundError) as refused:  # as Dassl reads images
+        Path(train[0].impath).read_bytes()
+    assert "CKPlus has no training images here, it is a test set: DATASET.FOLD, 1 to 10" in str(refused.value)

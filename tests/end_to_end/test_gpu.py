@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 import torch
 from support.models import CLASSES, random_clip
-from support.runs import make_world, prompts, run, scores
+from support.runs import make_trainer, make_world, prompts, scores, train_in_process
 
 import mpafer
-from mpafer.engine.models import TrainedModels
 
 pytestmark = [
     pytest.mark.gpu,
@@ -31,27 +30,24 @@ def test_float32_logits_are_those_of_the_cpu() -> None:
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "amp", "bf16"])
 def test_every_precision_trains(precision: str, tmp_path: Path) -> None:
     world = make_world(tmp_path)
-    finished = run(world, tmp_path / "out", **{"TRAINER.MPAFER.PREC": precision})
-    assert finished.returncode == 0, finished.stderr
+    train_in_process(world, tmp_path / "out", **{"TRAINER.MPAFER.PREC": precision})
     assert np.isfinite(scores(tmp_path / "out")).all()
     assert all(tensor.isfinite().all() for tensor in prompts(tmp_path / "out").values())
 
 
-def test_a_step_does_not_wait_for_the_device() -> None:
-    models = TrainedModels()
-    model = mpafer.build_model("MPAFER", random_clip(), CLASSES, prec="bf16").cuda()
-    models.register_model("prompts", model.prompts, torch.optim.SGD(model.learnable.values(), lr=1e-3))
-    images, labels = torch.randn(4, 3, 32, 32).cuda(), torch.arange(4).cuda()
+def test_a_step_does_not_wait_for_the_device(tmp_path: Path) -> None:
+    world = make_world(tmp_path, train=1)
+    trainer = make_trainer(world, tmp_path / "out", "MPAFER", **{"TRAINER.MPAFER.PREC": "bf16"})
+    trainer.num_batches = 1
+    batch = {"img": torch.randn(4, 3, 96, 96).pin_memory(), "label": torch.arange(4).pin_memory()}
     torch.cuda.set_sync_debug_mode("error")
     try:
-        losses = model.losses(model(images), labels)
-        models.model_backward_and_update(torch.stack(list(losses.values())).sum(), terms=losses)
+        values = trainer.step(batch)
         with pytest.raises(RuntimeError):  # control: this does wait
-            losses["ce_loss"].item()
+            values["ce_loss"].item()
     finally:
         torch.cuda.set_sync_debug_mode("default")
-    models.num_batches = models.max_epoch = 1
-    models.check_losses()
+    trainer.loss_check.raise_if_broken()
 
 
 def test_checkpointing_takes_less_memory_for_the_same_loss() -> None:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import copy
-import json
 import logging
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,12 +12,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 from support.models import CLASSES, random_clip
+from support.runs import make_trainer, make_world
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import mpafer
 from mpafer.clip.layers import MLP, Attention, LayerNorm, attend
-from mpafer.engine.models import TrainedModels
+from mpafer.engine.log import LossCheck
 
 
 def relative(found: Tensor, expected: Tensor) -> float:
@@ -198,47 +196,23 @@ class Reads(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-def test_a_step_reads_no_number():
-    models = TrainedModels()
-    models.num_batches = models.max_epoch = 1
-    model = mpafer.build_model("MPAFER", random_clip(), CLASSES, top_k=4)
-    models.register_model("prompts", model.prompts, torch.optim.SGD(model.learnable.values(), lr=1e-3))
+def test_a_step_reads_no_number(tmp_path: Path):
+    trainer = make_trainer(make_world(tmp_path, train=1), tmp_path / "out", "MPAFER")
+    trainer.num_batches = 1  # the step is an epoch's last one too
     with Reads() as reads:
-        losses = model.losses(model(torch.randn(4, 3, 32, 32)), torch.arange(4))
-        models.model_backward_and_update(torch.stack(list(losses.values())).sum(), terms=losses)
+        trainer.step({"img": torch.randn(4, 3, 96, 96), "label": torch.arange(4)})
         assert reads.count == 0
-        models.check_losses()
+        trainer.loss_check.raise_if_broken()
         assert reads.count == 1  # control
 
 
 def test_a_loss_looked_at_later_is_still_named():
-    models = TrainedModels()
-    models.num_batches, models.max_epoch = 9, 2
-    for batch, value in enumerate((1.0, float("inf"), float("nan"))):
-        models.batch_idx = batch
-        models.detect_anomaly(torch.tensor(value), {"ce_loss": torch.tensor(value), "text_loss": 0.5})
+    check = LossCheck()
+    for batch, value in enumerate((1.0, float("inf"), float("nan")), start=1):
+        terms = {"ce_loss": torch.tensor(value), "text_loss": torch.tensor(0.5)}
+        check.add(f"epoch [1/2] batch [{batch}/9]", torch.tensor(value), terms)
     with pytest.raises(FloatingPointError, match=r"epoch \[1/2\] batch \[2/9\]: ce_loss=inf, text_loss=0.5"):
-        models.check_losses()
-    models.check_losses()  # told once
-    models.detect_anomaly(torch.tensor(1.0))
-    models.check_losses()
-
-
-# --- benchmarks
-
-
-def test_benchmarks_give_figures(repo: Path, tmp_path: Path):
-    """A toy size: rows have figures, and those that need what is not here say so."""
-    out = tmp_path / "rows.json"
-    rows = ["floor", "step", "evaluation", "predictions", "memory", "gpu"]
-    command = [sys.executable, str(repo / "benchmarks/run.py"), "--rows", *rows, "--json", str(out)]
-    command += ["--size", "toy", "--batch", "2", "--repeats", "1", "--threads", "1"]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    found = {row["name"]: row for row in json.loads(out.read_text())["rows"]}
-    for row in found.values():
-        assert (row["ours"] or 0) > 0 or "no GPU here" in row["note"], row
-        assert row["name"] in done.stdout
-    assert found["encode_image bf16 / clip.encode_image fp32"]["ratios"]
-    assert found["MPA-FER step fp32 / MaPLe fp32"]["note"].startswith("no --upstream DIR")
-    assert found["MPA-FER step fp32 / MaPLe fp32"]["met"] is None
+        check.raise_if_broken()
+    check.raise_if_broken()  # told once
+    check.add("epoch [2/2] batch [1/9]", torch.tensor(1.0), {})
+    check.raise_if_broken()

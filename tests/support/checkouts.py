@@ -1,4 +1,4 @@
-"""Runs of real CoOp, MaPLe and PromptSRC checkouts, for test_checkouts.py."""
+"""Runs of real CoOp, MaPLe and PromptSRC checkouts, and of our own runner beside them."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from mpafer.clip import Clip
 from mpafer.clip.towers import TextTower, VisionTower
+from support.commands import run_command
 from support.miniatures import make_rafdb, make_sketchfer
 from support.miniatures_fer import make_affectnet_csv, make_ckplus, make_ferplus
 
@@ -62,6 +62,11 @@ def copy_checkout(source: Path, target: Path) -> Path:
     return target
 
 
+def guest_configs() -> Path:
+    """The folder of YAML files that a runner on Dassl can read, as the launcher tells it."""
+    return Path(run_command("mpafer.plug", "--configs").strip())
+
+
 def words(data: Path, out: Path, trainer: str, dataset: str, *flags: str, **options: Any) -> list[str]:
     """Arguments of a runner; ``flags`` go before the KEY VALUE pairs."""
     pairs = {
@@ -75,7 +80,7 @@ def words(data: Path, out: Path, trainer: str, dataset: str, *flags: str, **opti
         **DATASETS.get(dataset, {}),
         **options,
     }
-    yaml = REPO / f"configs/datasets/{dataset}.yaml" if dataset in DATASETS else f"configs/datasets/{dataset}.yaml"
+    yaml = (guest_configs() / "datasets" if dataset in DATASETS else Path("configs/datasets")) / f"{dataset}.yaml"
     return [
         "--root", str(data), "--seed", "1", "--trainer", trainer, "--dataset-config-file", str(yaml),
         "--output-dir", str(out), *flags, *(str(word) for pair in pairs.items() for word in pair),
@@ -83,12 +88,11 @@ def words(data: Path, out: Path, trainer: str, dataset: str, *flags: str, **opti
 
 
 def run(checkout: Path, *arguments: str, plug: bool = False) -> str:
-    """Run ``train_fer.py``, or with ``plug`` a runner as it is through mpafer.dassl.plug; returns what it printed."""
+    """Run ``train_fer.py``, or with ``plug`` a runner as it is through mpafer.plug; returns what it printed."""
     environment = os.environ | {
-        "MPAFER_CACHE": str(checkout.parent / "cache"), "OMP_NUM_THREADS": "1", "MPAFER_ENGINE": "dassl",
-        "PYTHONWARNINGS": "ignore",
+        "MPAFER_CACHE": str(checkout.parent / "cache"), "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore",
     }  # fmt: skip
-    how, what = ("module", "mpafer.dassl.plug") if plug else ("path", "train_fer.py")
+    how, what = ("module", "mpafer.plug") if plug else ("path", "train_fer.py")
     code = WITHOUT_GPU.replace("{how}", how)
     command = [sys.executable, "-c", code, what, *arguments]
     done = subprocess.run(command, cwd=checkout, env=environment, capture_output=True, text=True)
@@ -115,14 +119,6 @@ def accuracy(log: str) -> float:
     return float(re.findall(r"^\* accuracy: ([\d.]+)%", log, re.MULTILINE)[-1])
 
 
-def own_runner(engine: str, *arguments: str, fast: bool = False) -> str:
-    """Run our own train.py on an engine, by default as checkouts read images; returns what it printed."""
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "MPAFER_ENGINE": engine, "PYTHONWARNINGS": "ignore"}
-    command = [sys.executable, str(REPO / "train.py"), *arguments, "DATALOADER.FAST", str(fast)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
-    return done.stdout
-
-
-def scores(out: Path) -> np.ndarray:
-    return np.load(out / "scores.npz")["scores"]
+def own_runner(*arguments: str) -> str:
+    """Run our own train.py, reading images as checkouts do; returns what it printed."""
+    return run_command(str(REPO / "train.py"), *arguments, "DATALOADER.FAST", "False")

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -15,11 +16,11 @@ import torch
 from safetensors.torch import save_file
 from yacs.config import CfgNode
 
+from support.commands import run_command
 from support.miniatures import make_rafdb
 from support.models import random_clip
 
 REPO = Path(__file__).parent.parent.parent
-METHOD = "configs/trainers/MPAFER/tiny.yaml"
 SMALL = {  # KEY VALUE pairs that make any config small enough for a test
     "INPUT.SIZE": "(32, 32)",
     "DATALOADER.NUM_WORKERS": "0",
@@ -41,11 +42,11 @@ def arguments(world: Path, out: Path, *, seed: int = 1, trainer: str = "MPAFER",
     """Command line of train.py; ``flags`` among the options go before the KEY VALUE pairs."""
     flags = options.pop("flags", [])
     pairs = SMALL | {key: str(value) for key, value in options.items()}
+    dataset, method = REPO / "configs/datasets/rafdb.yaml", REPO / "configs/trainers" / trainer / "tiny.yaml"
     return [
         str(REPO / "train.py"), "--root", str(world / "data"), "--seed", str(seed), "--trainer", trainer,
-        "--dataset-config-file", str(REPO / "configs/datasets/rafdb.yaml"), "--config-file", str(REPO / METHOD),
-        "--output-dir", str(out), "--backbone", str(world / "clip.safetensors"), *flags,
-        *(word for pair in pairs.items() for word in pair),
+        "--dataset-config-file", str(dataset), "--config-file", str(method), "--output-dir", str(out),
+        "--backbone", str(world / "clip.safetensors"), *flags, *(word for pair in pairs.items() for word in pair),
     ]  # fmt: skip
 
 
@@ -54,9 +55,15 @@ def environment(world: Path) -> dict[str, str]:
 
 
 def run(world: Path, out: Path, **options: Any) -> subprocess.CompletedProcess[str]:
-    """Start train.py and wait for its end."""
+    """Start train.py as a process of its own and wait for its end."""
     command = [sys.executable, *arguments(world, out, **options)]
     return subprocess.run(command, env=environment(world), capture_output=True, text=True)
+
+
+def train_in_process(world: Path, out: Path, **options: Any) -> str:
+    """Run train.py in this process; returns what it printed. SystemExit is its one-line error."""
+    with patch.dict(os.environ, environment(world)):
+        return run_command(*arguments(world, out, **options))
 
 
 def results(out: Path) -> dict[str, Any]:

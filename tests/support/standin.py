@@ -1,24 +1,75 @@
 """A stand-in for Dassl and for a checkout on it, so that what is about both is tested where neither can be had.
 
-The package ``dassl`` written here hands out the built-in engine's parts under Dassl's names. What is real Dassl's own
-is tested in test_checkouts.py.
+The package ``dassl`` written here has what the guest room asks Dassl for, under Dassl's names. What is real Dassl's own
+is tested in test_checkouts.py and test_parity_with_dassl.py.
 """
 
 from __future__ import annotations
 
 import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
-from mpafer.engine import host
+from torch.optim import Optimizer
 
-FORWARD = """
-import importlib
-HOMES = {homes}
-def __getattr__(name):
-    if name not in HOMES:
-        raise AttributeError(name)
-    return getattr(importlib.import_module("mpafer.engine.builtin." + HOMES[name]), name)
+from mpafer.clip.tokens import clip_module
+
+THEIRS_ALONE = ("dassl", "clip", "datasets", "trainers")  # top-level packages of a runner's
+
+# Dassl's tree: its keys that we have, those that we refuse and some that we ignore; none of ours
+CONFIG = """
+from yacs.config import CfgNode
+from mpafer.common import defaults
+
+def get_cfg_default():
+    config = CfgNode(defaults._DEFAULTS).clone()
+    config.VERSION, config.MODEL.HEAD, config.DATALOADER.TRAIN_U = 1, CfgNode(), CfgNode()
+    for key, (value, _) in defaults.REFUSED.items():
+        *nodes, last = key.split(".")
+        node = config
+        for name in nodes:
+            node = node[name]
+        node[last] = value
+    return config
+"""
+
+REGISTRY = """
+class Registry(dict):
+    def register(self, obj=None):
+        if obj is None:
+            return self.register
+        if obj.__name__ in self:
+            raise KeyError(obj.__name__ + " was already registered")
+        self[obj.__name__] = obj
+        return obj
+
+    def registered_names(self):
+        return list(self)
+"""
+
+ENGINE = """
+from dassl.registry import Registry
+TRAINER_REGISTRY = Registry()
+def build_trainer(cfg):
+    return TRAINER_REGISTRY[cfg.TRAINER.NAME](cfg)
+"""
+
+DATASETS = """
+from dassl.registry import Registry
+DATASET_REGISTRY = Registry()
+def build_dataset(cfg):
+    return DATASET_REGISTRY[cfg.DATASET.NAME](cfg)
+"""
+
+UTILS = """
+from dassl.utils.torchtools import load_checkpoint
+from mpafer.common.seeds import set_random_seed
+from mpafer.engine.log import setup_logger
 """
 
 # Dassl's warm-up and its reading of checkpoints as far as the repairs touch them: what is called, and how it fails
@@ -108,22 +159,29 @@ class CoOp:
 """
 
 
+PACKAGE = {
+    "__init__.py": '__version__ = "stand-in"\n',
+    "config/__init__.py": CONFIG,
+    "registry.py": REGISTRY,
+    "engine/__init__.py": ENGINE,
+    "data/__init__.py": "",
+    "data/datasets/__init__.py": DATASETS,
+    "optim/__init__.py": "",
+    "optim/lr_scheduler.py": SCHEDULES,
+    "utils/__init__.py": UTILS,
+    "utils/torchtools.py": TOOLS,
+}
+
+
+def has_dassl() -> bool:
+    """Whether real Dassl is installed here. A bare folder of that name, as the one of these tests, is not Dassl."""
+    spec = find_spec("dassl")
+    return spec is not None and spec.origin is not None
+
+
 def make_dassl(root: Path) -> Path:
     """The package ``dassl`` in ``root``."""
-    modules: dict[str, dict[str, str]] = {}
-    for name, (module, home) in host._HOMES.items():
-        modules.setdefault(module, {})[name] = home
-    for module, homes in modules.items():
-        folder = root / module.replace(".", "/")
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "__init__.py").write_text(FORWARD.format(homes=homes))
-    for folder in [root / "dassl", *(path for path in (root / "dassl").rglob("*") if path.is_dir())]:
-        (folder / "__init__.py").touch()
-    (root / "dassl/__init__.py").write_text('__version__ = "stand-in"\n')
-    (root / "dassl/optim/lr_scheduler.py").write_text(SCHEDULES)
-    (root / "dassl/utils/torchtools.py").write_text(TOOLS)
-    with open(root / "dassl/utils/__init__.py", "a") as file:
-        file.write("from dassl.utils.torchtools import load_checkpoint\n")
+    write_files(root / "dassl", PACKAGE)
     return root
 
 
@@ -138,11 +196,16 @@ def make_checkout(root: Path, *, two_lines: bool = False, own_rafdb: bool = Fals
         "trainers/__init__.py": "",
         "trainers/theirs.py": THEIR_COOP,
     }
-    for name, text in files.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text(text)
+    write_files(root, files)
     copy_clip(root / "clip")
     return root / "train.py"
+
+
+def write_files(folder: Path, files: dict[str, str]) -> None:
+    """Write texts by their names under a folder."""
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
 
 
 def copy_clip(folder: Path) -> None:
@@ -153,3 +216,32 @@ def copy_clip(folder: Path) -> None:
     code = (folder / "clip.py").read_text()
     (folder / "clip.py").write_text(code.replace("from pkg_resources import packaging", "import packaging.version"))
     (folder / "__init__.py").write_text('from .clip import *\nMARK = "checkout"\n')
+
+
+def rates(optim: Optimizer, sched: Any, steps: int) -> list[float]:
+    """The rate in each of so many epochs, under Dassl's schedule or one like it."""
+    found = []
+    for _ in range(steps):
+        found.append(optim.param_groups[0]["lr"])
+        optim.step()
+        sched.step()
+    return found
+
+
+@contextmanager
+def foreign_packages(*places: Path) -> Iterator[None]:
+    """Inside, ``dassl`` and a checkout's packages are imported anew, from ``places`` first; then all is as before."""
+
+    def drop() -> dict[str, ModuleType]:
+        clip_module.cache_clear()
+        names = [name for name in sys.modules if name.split(".")[0] in THEIRS_ALONE]
+        return {name: sys.modules.pop(name) for name in names}
+
+    kept, path = drop(), list(sys.path)
+    sys.path[:0] = map(str, places)
+    try:
+        yield
+    finally:
+        drop()
+        sys.path[:] = path
+        sys.modules.update(kept)

@@ -1,0 +1,53 @@
+"""Commands run inside the tests' own process, which need not import torch anew."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import runpy
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from unittest.mock import patch
+
+from mpafer.engine.checkpoint import rng_state, set_rng_state
+from mpafer.engine.log import Tee
+
+
+@contextlib.contextmanager
+def own_process_state(*words: str) -> Iterator[io.StringIO]:
+    """Inside, sys.argv is ``words`` and the buffer gets what is printed.
+
+    What a command changes in its process is undone at the end: streams, module path, logging, random numbers.
+    """
+    generators, printed = rng_state(), io.StringIO()
+    root, ours = logging.getLogger(), logging.getLogger("mpafer")
+    level = ours.level
+    with (
+        patch.object(sys, "argv", list(words)),
+        patch.object(sys, "path", list(sys.path)),
+        patch.object(root, "handlers", []),
+        contextlib.redirect_stdout(printed),
+    ):
+        try:
+            yield printed
+        finally:
+            if isinstance(sys.stdout, Tee):
+                sys.stdout.file.close()
+            ours.setLevel(level)
+            set_rng_state(generators)
+
+
+def run_command(command: str, *words: str) -> str:
+    """Run a script, or a module by its dotted name, as Python would start it; returns what it printed.
+
+    Raises:
+        SystemExit: it ended with an error's one line, which is the message, or with argparse's status.
+    """
+    script = command.endswith(".py")
+    with own_process_state(command, *words) as printed:
+        sys.path.insert(0, str(Path(command).parent if script else Path.cwd()))
+        start = runpy.run_path if script else runpy.run_module
+        start(command, run_name="__main__")
+    return printed.getvalue()
