@@ -169,7 +169,7 @@ def test_one_of_several_processes_writes_the_log(monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.usefixtures("installed")
 def test_launcher_messages(world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run_command(PLUG, "--configs").strip() == str(REPO / "configs")
+    assert run_command(PLUG, "--configs").strip() == str(REPO / "configs/dassl")
     with pytest.raises(SystemExit, match=r"^error: .*name the train.py of a CoOp"):
         run_command(PLUG, str(tmp_path / "train.py"))
     for words, said in (((), "name the checkout's train.py"), (("--repair", "train.py"), "ambiguous option")):
