@@ -106,13 +106,17 @@ class FERDataset:
         """The images under an existing folder, or None where its layout is not this data set's."""
         raise NotImplementedError
 
+    def places(self) -> tuple[str, ...]:
+        """The candidate folders under the data root."""
+        return self.folders
+
     def find(self, root: Path) -> Splits:
         """The first of the candidate folders that can be read."""
-        for folder in (root / name for name in self.folders):
+        for folder in (root / name for name in self.places()):
             if folder.is_dir() and (splits := self.read(folder)) is not None:
                 self.dataset_dir = str(folder)
                 return splits
-        places = ", ".join(name or "." for name in self.folders)
+        places = ", ".join(name or "." for name in self.places())
         raise MissingDataError(
             f"{self.name} was not found in {root}\n(looked at {places}). "
             f"Expected there (DATASET.ROOT, --root):\n{self.tree.rstrip()}\nAccess: {self.access}"

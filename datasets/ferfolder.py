@@ -43,8 +43,7 @@ happiness/*.jpg anger/*.jpg ...
 """
     access = "your own images; name their folder under the data root by DATASET.FOLDER"
 
-    @property
-    def folders(self) -> tuple[str, ...]:
+    def places(self) -> tuple[str, ...]:
         return (self.options.folder,)
 
     def read(self, folder: Path) -> Splits | None:

@@ -7,7 +7,7 @@ folders' label.csv only without it: the two differ for 1,602 images.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,7 +76,7 @@ or, in class folders,
             return None  # class folders there are FER2013's labels
         return read_splits(folder, self.classes, self.problems)
 
-    def set_published(self, counts: dict[str, tuple[int, ...]]) -> None:
+    def set_published(self, counts: Mapping[str, tuple[int, ...]]) -> None:
         self.published = {split: in_order(FERPLUS_IDS, count, self.classes) for split, count in counts.items()}
 
     def read_parts(self, folder: Path, source: Path, ballots: list[Ballot], rule: Rule) -> Splits:
@@ -103,7 +103,8 @@ or, in class folders,
         """The images whose votes make a class of ours, by split."""
         splits: Splits = {split: [] for split in PARTS}
         for ballot, path in zip(ballots, paths, strict=True):
-            winner = FERPLUS_IDS.get(rule(ballot.votes))  # None: no label, unknown, no face
+            elected = rule(ballot.votes)
+            winner = FERPLUS_IDS.get(elected) if elected is not None else None  # None: no label, unknown, no face
             if ballot.name and winner in self.classes:
                 splits[ballot.split].append(Item(path, self.classes.index(winner)))
         return splits

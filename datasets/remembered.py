@@ -21,7 +21,7 @@ def save_image(image: Image.Image, target: Path, form: str, **options: Any) -> N
     os.replace(draft, target)
 
 
-def remembered(sources: Sequence[Path], what: str, scan: Callable[[], list[Any]]) -> list[Any]:
+def remembered(sources: Sequence[Path], what: str, scan: Callable[[], Sequence[Any]]) -> Sequence[Any]:
     """The list of plain values that `scan` makes, or made when `sources` were the same as now.
 
     Kept as a JSON file in the user's cache, under a key of each source's path, size and time of change: a folder's

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import datetime
 import os
 import sys
-import time
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +11,6 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from mpafer.common import distributed
 from mpafer.common.errors import UserError
@@ -21,8 +18,6 @@ from mpafer.common.versions import versions
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
-
-    from mpafer.engine.trainer import Trainer
 
 
 class BrokenLossError(UserError, FloatingPointError):
@@ -144,59 +139,3 @@ class TensorBoard:
         if self.writer is not None:
             self.writer.close()
             self.writer = None
-
-
-class EpochLog:
-    """What an epoch's steps gave: Dassl's line every PRINT_FREQ batches, and every step in TensorBoard.
-
-    Reading a loss waits for the device, so it is done for many steps at once.
-    """
-
-    def __init__(self, trainer: Trainer) -> None:
-        self.trainer = trainer
-        self.losses, self.batch_time, self.data_time = MetricMeter(), AverageMeter(), AverageMeter()
-        self.every = min(trainer.cfg.TRAIN.PRINT_FREQ, trainer.num_batches + 1)
-        self.steps: list[tuple[Mapping[str, Tensor], float, int]] = []  # not written yet: values, rate, batch
-        self.end = time.time()
-
-    def batch_arrived(self) -> None:
-        self.data_time.update(time.time() - self.end)
-
-    def step_done(self, values: Mapping[str, Tensor]) -> None:
-        batch, batches = self.trainer.batch_idx, self.trainer.num_batches
-        self.steps.append((values, self.rate, batch))
-        if printing := (batch + 1) % self.every == 0 or batches < self.every:
-            self.write()
-        self.batch_time.update(time.time() - self.end)
-        if printing:
-            with tqdm.external_write_mode(file=sys.stdout):  # keep the bar out of the line's way
-                print(self.line())
-        self.end = time.time()
-
-    def write(self) -> None:
-        """Enter the steps so far into meters and TensorBoard."""
-        self.trainer.loss_check.raise_if_broken()
-        for values, rate, batch in self.steps:
-            step = self.trainer.epoch * self.trainer.num_batches + batch
-            self.losses.update(values)
-            for name, meter in self.losses.meters.items():
-                self.trainer.tensorboard.write(f"train/{name}", meter.avg, step)
-            self.trainer.tensorboard.write("train/lr", rate, step)
-        self.steps.clear()
-
-    @property
-    def rate(self) -> float:
-        return self.trainer.optim.param_groups[0]["lr"]
-
-    def line(self) -> str:
-        trainer = self.trainer
-        left = (trainer.max_epoch - trainer.epoch) * trainer.num_batches - trainer.batch_idx - 1
-        return (
-            f"epoch [{trainer.epoch + 1}/{trainer.max_epoch}] "
-            f"batch [{trainer.batch_idx + 1}/{trainer.num_batches}] "
-            f"time {self.batch_time.val:.3f} ({self.batch_time.avg:.3f}) "
-            f"data {self.data_time.val:.3f} ({self.data_time.avg:.3f}) "
-            f"{self.losses} "
-            f"lr {self.rate:.4e} "
-            f"eta {datetime.timedelta(seconds=int(self.batch_time.avg * left))}"
-        )

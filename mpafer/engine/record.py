@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
 
 import torch
 import yaml
 
 from mpafer.common.versions import package_version
+from mpafer.engine.state import RunState
 from mpafer.results.schema import RunResult
-
-if TYPE_CHECKING:
-    from mpafer.engine.trainer import Trainer
 
 
 def peak_memory(device: torch.device) -> tuple[int, str]:
@@ -31,38 +28,38 @@ def peak_memory(device: torch.device) -> tuple[int, str]:
     return most if sys.platform == "darwin" else 1024 * most, "process"
 
 
-def record_run(trainer: Trainer) -> None:
-    """Write results.json and scores.npz into the run's folder, after ``trainer.test()``; paths relative to the root."""
-    cfg, predictions, items = trainer.cfg, trainer.predictions, trainer.dm.dataset.train_x
+def record_run(run: RunState) -> None:
+    """Write results.json and scores.npz into the run's folder, after its test; paths relative to the root."""
+    cfg, predictions, items = run.cfg, run.predictions, run.dm.dataset.train_x
     batch = min(cfg.DATALOADER.TRAIN_X.BATCH_SIZE, len(items))
-    trained = trainer.max_epoch * len(trainer.dm.train_loader) * batch  # whichever epoch is the best one
-    size = trainer.checkpoint.stat().st_size if trainer.checkpoint else 0
-    memory, memory_of = peak_memory(trainer.device)
-    learnable = sum(value.numel() for value in trainer.trained.parameters()) if trainer.trained else 0
+    trained = run.max_epoch * len(run.dm.train_loader) * batch  # whichever epoch is the best one
+    size = run.checkpoint.stat().st_size if run.checkpoint else 0
+    memory, memory_of = peak_memory(run.device)
+    learnable = sum(value.numel() for value in run.trained.parameters()) if run.trained else 0
     print(f"Checkpoint: {learnable:,} learnable values, {size:,} bytes")
 
     def relative(path: str) -> str:
         return os.path.relpath(path, cfg.DATASET.ROOT)
 
     RunResult(
-        trainer=type(trainer).__name__,
+        trainer=type(run).__name__,
         dataset=cfg.DATASET.NAME,
         split=cfg.TEST.SPLIT,
-        seed=trainer.seed,
-        epochs=trainer.trained_epochs,
-        engine={"name": trainer.runner, "version": package_version(trainer.runner)},
-        device=str(trainer.device),
+        seed=run.seed,
+        epochs=run.trained_epochs,
+        engine={"name": run.runner, "version": package_version(run.runner)},
+        device=str(run.device),
         config=yaml.safe_load(cfg.dump()),
-        classnames=trainer.classnames,
-        metrics=trainer.metrics,
+        classnames=run.classnames,
+        metrics=run.metrics,
         images=[relative(path) for path in predictions.impaths],
         labels=predictions.labels.numpy(),
         predicted=predictions.predicted,
         learnable_values=learnable,
         checkpoint_bytes=size,
-        train_seconds=trainer.train_seconds,
-        images_per_second=trained / trainer.train_seconds if trainer.train_seconds else 0.0,
+        train_seconds=run.train_seconds,
+        images_per_second=trained / run.train_seconds if run.train_seconds else 0.0,
         peak_memory_bytes=memory,
         peak_memory_of=memory_of,
         fewshot_images=[relative(item.impath) for item in items] if cfg.DATASET.NUM_SHOTS > 0 else [],
-    ).write(trainer.output_dir, predictions.scores.numpy())
+    ).write(run.output_dir, predictions.scores.numpy())

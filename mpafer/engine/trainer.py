@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import datetime
-import math
 import time
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.optim import Optimizer
+from torch import Tensor
 from yacs.config import CfgNode
 
 from mpafer.common import distributed
@@ -19,56 +17,32 @@ from mpafer.common.options import check_choice
 from mpafer.common.progress import progress
 from mpafer.engine import saving
 from mpafer.engine.checkpoint import prune_checkpoints
-from mpafer.engine.log import EpochLog, LossCheck, TensorBoard
+from mpafer.engine.epoch_log import EpochLog
 from mpafer.engine.record import record_run
-from mpafer.engine.schedule import EpochScheduler
+from mpafer.engine.state import RunState
 from mpafer.evaluation.metrics import classification_metrics
-from mpafer.evaluation.predictions import Predictions, collect_predictions
+from mpafer.evaluation.predictions import collect_predictions
 from mpafer.evaluation.report import print_report, save_confusion
 from mpafer.inputs.datum import SplitDataset
 from mpafer.inputs.loaders import DataManager, set_epoch
-from mpafer.prompting.precision import grad_scaler
 
 CHOICES = {"FINAL_MODEL": ("last_step", "best_val"), "SPLIT": ("test", "val")}  # of cfg.TEST
 
 
-class Trainer:
+class Trainer(RunState):
     """Trains and tests one model. A subclass says where data and model come from: `load_dataset`, `build_model`.
 
     `build_model` sets ``model`` and, where something learns, ``trained``, ``optim``, ``sched`` and ``parallel``. The
     model maps images [B, 3, H, W] to an answer with ``logits`` [B, C], and has ``losses(answer, labels)``, a dictionary
     of terms whose sum is minimised.
-
-    ``seed`` is the run's: cfg.SEED, or drawn once where that is negative. After `test`, ``predictions`` has every
-    image's scores, label and path, and ``metrics`` the figures made of them.
     """
-
-    runner: ClassVar[str] = "mpafer"  # the distribution whose train.py runs it
-    model: Any  # in all our methods a `FrozenClip`
-    trained: nn.Module | None = None  # what a checkpoint holds; None: nothing learns
-    optim: Optimizer
-    sched: EpochScheduler
-    parallel: nn.Module  # the model, under DistributedDataParallel where there are several processes
-    predictions: Predictions
-    metrics: dict[str, Any]
-    epoch = batch_idx = num_batches = start_epoch = 0
-    trained_epochs = 0  # epochs behind the weights that the model has now, and the file that holds them
-    checkpoint: Path | None = None
-    train_seconds = 0.0  # in run_epoch, over all processes of the run
-    best_result = -math.inf
 
     def __init__(self, cfg: CfgNode) -> None:
         distributed.init(cfg.USE_CUDA)
         self.check_cfg(cfg)
-        self.cfg = cfg
-        self.device = distributed.device(cfg.USE_CUDA)
-        self.max_epoch: int = cfg.OPTIM.MAX_EPOCH
-        self.output_dir: str = cfg.OUTPUT_DIR
-        self.loss_check, self.tensorboard = LossCheck(), TensorBoard()
-        self.scaler = grad_scaler()  # disabled, it passes everything through; mixed precision puts an enabled one here
+        super().__init__(cfg)
         self.dm = DataManager(cfg, self.load_dataset(cfg))
-        self.seed: int = self.dm.seed
-        self.classnames: list[str] = self.dm.classnames
+        self.seed, self.classnames = self.dm.seed, self.dm.classnames
         self._check_selection()
         self.build_model()
 
@@ -219,22 +193,6 @@ class Trainer:
         images, labels = self.to_device(batch)
         return self.model(images).logits, labels
 
-    # --- what a checkpoint holds beside weights, optimiser and schedule
-
     def load_model(self, directory: str, epoch: int | None = None) -> None:
         """Load, strictly, the weights after ``epoch`` epochs; by default the best ones, or else the last."""
         saving.load(self, directory, epoch)
-
-    def extra_state(self) -> dict[str, Any]:
-        """Plain values and tensors only."""
-        state = {"scaler": self.scaler.state_dict(), "train_seconds": self.train_seconds}
-        return state | {"best_result": float(self.best_result), "seed": self.seed}
-
-    def load_extra_state(self, state: dict[str, Any]) -> None:
-        self.scaler.load_state_dict(state["scaler"])
-        self.train_seconds, self.best_result, self.seed = (
-            state[key] for key in ("train_seconds", "best_result", "seed")
-        )
-
-    def check_state(self, state: dict[str, Any], path: Path, *, resuming: bool) -> None:
-        """A method's place to refuse a checkpoint (read from ``path``) that it cannot load, or not go on from."""

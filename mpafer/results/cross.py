@@ -135,11 +135,13 @@ def sections(table: CrossTable) -> list[Section]:
 def _published(trained_on: str, known: dict[str, Any]) -> Section:
     rows = [{"name": method} | figures for method, figures in known["rows"].items()]
     tested = list(dict.fromkeys(name for figures in known["rows"].values() for name in figures))
-    columns = [text("published", "name")]
-    for name in tested:
-        columns.append(Column(f"{name}, accuracy %", lambda row, name=name: plus_minus(row.get(name), None)))
+    columns = [text("published", "name"), *map(_accuracy, tested)]
     title = f"Published for training on {trained_on}, not measured here"
     return Section(title, 2, [Table(columns, rows), f"Source: {known['source']}."])
+
+
+def _accuracy(tested_on: str) -> Column:
+    return Column(f"{tested_on}, accuracy %", lambda row: plus_minus(row.get(tested_on), None))
 
 
 def write_cross(folders: Iterable[str | Path], out: str | Path) -> None:

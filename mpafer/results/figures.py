@@ -52,10 +52,10 @@ def save_figure(draw: Callable[[Axes], None], path: Path, width: float, height: 
         width: in inches.
         height: in inches.
     """
-    from matplotlib import rc_context
     from matplotlib.figure import Figure as Canvas
+    from matplotlib.style import context
 
-    with rc_context(STYLE):
+    with context(STYLE):
         canvas = Canvas(figsize=(width, height), layout="constrained")  # no display, none of pyplot's state
         draw(canvas.add_subplot())
         for ending, options in FORMS.items():

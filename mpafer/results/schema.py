@@ -113,16 +113,15 @@ class RunResult:
             raise DataError(f"{file} is of schema {content['schema']}, a newer mpafer's; this one reads up to {SCHEMA}")
         if missing := sorted(_REQUIRED - content.keys()):
             raise DataError(f"{file} is not a result file of ours: it lacks {', '.join(missing)}")
-        known = {entry.name for entry in fields(cls)} & content.keys()
+        entries: dict[str, Any] = {"schema": 1, "versions": {}, "commit": ""}
+        entries |= {entry.name: content[entry.name] for entry in fields(cls) if entry.name in content}
         try:
             rows = content["predictions"]
             labels, predicted = (np.array([row[key] for row in rows], dtype=np.int64) for key in ("label", "pred"))
-            return cls(
-                **{"schema": 1, "versions": {}, "commit": ""} | {name: content[name] for name in known},
-                images=[row["image"] for row in rows], labels=labels, predicted=predicted, file=file,
-            )  # fmt: skip
+            images = [row["image"] for row in rows]
         except (ValueError, KeyError, TypeError) as error:
             raise DataError(f"{file} is not a result file of ours: its predictions are damaged ({error!r})") from error
+        return cls(**entries | {"images": images, "labels": labels, "predicted": predicted, "file": file})
 
 
 _REQUIRED = {
