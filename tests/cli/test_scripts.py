@@ -25,15 +25,24 @@ while [[ $# -gt 0 ]]; do
 done
 [[ ${{FAIL_AT:-}} == "$seed" ]] && exit 3
 mkdir -p "$dir"
-echo '{{"metrics": {{"accuracy": 8'"$seed"', "uar": 50.5, "macro_f1": 60, "ece": 5}}}}' > "$dir/results.json"
+sed "s/4242/8$seed/" {template} > "$dir/results.json"
 """
+
+
+def content(**metrics: float) -> str:
+    """A results.json with these figures."""
+    known = {"trainer": "MPAFER", "dataset": "RAFDB", "split": "test", "seed": 1, "epochs": 1, "device": "cpu"}
+    known |= {"engine": {}, "config": {}, "classnames": ["fear"], "learnable_values": 0, "predictions": []}
+    return json.dumps(known | {"metrics": metrics})
 
 
 @pytest.fixture
 def script(repo, tmp_path):
     """Run a script from a foreign folder; gives (exit status, what it said, the calls of train.py)."""
     calls, stub = tmp_path / "calls", tmp_path / "python-stub"
-    stub.write_text(STUB.format(python=sys.executable, calls=calls))
+    template = tmp_path / "template.json"
+    template.write_text(content(accuracy=4242, uar=50.5, macro_f1=60, ece=5))
+    stub.write_text(STUB.format(python=sys.executable, calls=calls, template=template))
     stub.chmod(0o755)
 
     def run(name: str, *arguments: str, **environment: str):
@@ -117,7 +126,7 @@ def test_extra_options_reach_train_and_name_the_folder(script):
 def test_finished_runs_are_skipped_and_half_finished_resumed(script, tmp_path):
     seeds = tmp_path / "output/rafdb/MPAFER/vit_b16_all"
     (seeds / "seed1").mkdir(parents=True)
-    (seeds / "seed1/results.json").write_text('{"metrics": {"accuracy": 90}}')
+    (seeds / "seed1/results.json").write_text(content(accuracy=90))
     (seeds / "seed2/prompts").mkdir(parents=True)
     (seeds / "seed2/prompts/model.pth.tar-3").touch()  # what a killed run leaves
     (seeds / "seed3").mkdir()  # a run that failed before its first checkpoint
@@ -167,7 +176,7 @@ def test_demo_runs_three_methods_into_one_table(script):
 
 def result(folder: Path, **metrics: float) -> None:
     folder.mkdir(parents=True)
-    (folder / "results.json").write_text(json.dumps({"metrics": metrics}))
+    (folder / "results.json").write_text(content(**metrics))
 
 
 def test_report_groups_seeds(tmp_path, capsys):

@@ -36,8 +36,8 @@ def installed(world: Path) -> Iterator[None]:
 
 
 def flags(world: Path, out: Path, trainer: str = "MPAFER") -> list[str]:
-    """What follows train.py in a command."""
-    return arguments(world, out, trainer=trainer)[1:]
+    """What follows train.py in a command of a runner on Dassl, which reads the flat configs."""
+    return [word.replace("/configs/", "/configs/dassl/") for word in arguments(world, out, trainer=trainer)[1:]]
 
 
 @pytest.fixture(scope="module")

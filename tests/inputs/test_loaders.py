@@ -143,7 +143,7 @@ def test_loader_errors(root, tmp_path):
     cfg = engine_toy.toy_cfg(root, tmp_path)
     plain = plain_transform(cfg.INPUT)
     with pytest.raises(
-        ValueError, match=r"DATALOADER.TRAIN_X.SAMPLER is 'RandomClassSampler'; choose one of RandomSampler, Balanced"
+        ValueError, match=r"DATALOADER.TEST.SAMPLER is 'RandomClassSampler'; choose one of RandomSampler, Balanced"
     ):
         build_loader(cfg, images(3), plain, sampler="RandomClassSampler")
     with pytest.raises(ValueError, match="BalancedSampler draws training images; an evaluation takes every image once"):
