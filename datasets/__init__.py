@@ -6,8 +6,7 @@ A new data set is a new file here, with a class under `@register_dataset`, and a
 from importlib import import_module
 from pkgutil import iter_modules
 
-from mpafer.common.errors import OptionError
-from mpafer.common.options import closest
+from mpafer.common.options import find
 from mpafer.datasets.fer_dataset import DATASETS, FERDataset
 
 for _module in iter_modules(__path__):
@@ -21,9 +20,7 @@ def find_dataset(name: str) -> type[FERDataset]:
     Raises:
         OptionError: there is none of this name; the closest one is named.
     """
-    if name not in DATASETS:
-        raise OptionError(f"no data set {name!r}: {closest(name, DATASETS)}")
-    return DATASETS[name]
+    return find("data set", name, DATASETS)
 
 
 __all__ = ["DATASETS", "find_dataset"]

@@ -54,8 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def check(args: argparse.Namespace) -> int:
     """The exit status of a data set, whose report is printed or written."""
     from mpafer.doctor.checks import diagnose
-    from mpafer.doctor.document import as_json, as_text, status
     from mpafer.doctor.images import read_images
+    from mpafer.doctor.output import as_json, as_text, status
     from mpafer.doctor.subject import configure, load
 
     subject = load(configure(args.name, args.root, args.opts))

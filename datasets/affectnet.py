@@ -15,8 +15,8 @@ from mpafer.datasets.affectnet_files import Face, Found, find_lists, read_csv, r
 from mpafer.datasets.crops import crop_faces
 from mpafer.datasets.fer_dataset import FERDataset, register_dataset
 from mpafer.datasets.folders import read_splits
+from mpafer.datasets.items import Item, MissingDataError, Splits, log
 from mpafer.datasets.labels import AFFECTNET_IDS, in_order
-from mpafer.datasets.reading import Item, MissingDataError, Splits, log
 from mpafer.datasets.remembered import remembered
 from mpafer.prompting.expressions import CLASSES
 

@@ -21,9 +21,9 @@ from mpafer.datasets.ckplus_files import (
     subject_folds,
 )
 from mpafer.datasets.fer_dataset import FERDataset, register_dataset
+from mpafer.datasets.items import Item, Splits, log
 from mpafer.datasets.labels import CKEXTENDED_IDS, CKPLUS_IDS, in_order
 from mpafer.datasets.pixels import read_pixels
-from mpafer.datasets.reading import Item, Splits, log
 from mpafer.prompting.expressions import CLASSES
 
 SEQUENCES = (0, 45, 18, 59, 25, 69, 28, 83)  # with a label, in the order of CKPLUS_IDS

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from mpafer.common.errors import DataError, UserError
 from mpafer.common.files import keep_folder
-from mpafer.datasets.reading import Problems
+from mpafer.datasets.items import Problems
 from mpafer.datasets.remembered import save_image
 from mpafer.inputs.reading import read_image
 

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from mpafer.common.errors import OptionError
-from mpafer.datasets.reading import Item
+from mpafer.datasets.items import Item
 from mpafer.prompting.expressions import canonical
 
 

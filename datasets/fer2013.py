@@ -11,9 +11,9 @@ from pathlib import Path
 
 from mpafer.datasets.fer_dataset import FERDataset, register_dataset
 from mpafer.datasets.folders import read_splits
+from mpafer.datasets.items import Item, Splits
 from mpafer.datasets.labels import FER2013_IDS, in_order
 from mpafer.datasets.pixels import Row, read_pixels
-from mpafer.datasets.reading import Item, Splits
 from mpafer.prompting.expressions import CLASSES
 
 PIXEL_FILES = ("fer2013.csv", "icml_face_data.csv", "fer2013/fer2013.csv")

@@ -12,7 +12,7 @@ from yacs.config import CfgNode
 from mpafer.common.errors import OptionError
 from mpafer.common.options import Options
 from mpafer.datasets.draws import choose_classes, draw_shots, stratified_cut
-from mpafer.datasets.reading import Item, MissingDataError, Problems, Splits, log
+from mpafer.datasets.items import Item, MissingDataError, Problems, Splits, log
 from mpafer.inputs.datum import Datum
 from mpafer.prompting.expressions import CLASSES
 

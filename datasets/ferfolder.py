@@ -9,7 +9,7 @@ from pathlib import Path
 from mpafer.common.options import Options
 from mpafer.datasets.fer_dataset import FERDataset, register_dataset
 from mpafer.datasets.folders import class_folders, read_class_folders, split_folders
-from mpafer.datasets.reading import Item, MissingDataError, Splits, log
+from mpafer.datasets.items import Item, MissingDataError, Splits, log
 from mpafer.prompting.descriptions import load_descriptions
 from mpafer.prompting.expressions import CLASSES
 

@@ -15,8 +15,8 @@ from mpafer.common.options import Options, option
 from mpafer.datasets.fer2013 import FOLDERS, find_pixels
 from mpafer.datasets.fer_dataset import FERDataset, register_dataset
 from mpafer.datasets.folders import read_splits
+from mpafer.datasets.items import Item, MissingDataError, Splits, locate
 from mpafer.datasets.labels import FERPLUS_IDS, in_order
-from mpafer.datasets.reading import Item, MissingDataError, Splits, locate
 from mpafer.datasets.votes import (
     PUBLISHED,
     PUBLISHED_PARTS,

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mpafer.common.errors import DataError
-from mpafer.datasets.reading import IMAGES, Item, MissingDataError, Problems, Splits
+from mpafer.datasets.items import IMAGES, Item, MissingDataError, Problems, Splits
 from mpafer.prompting.expressions import canonical
 
 SPLITS = {"train": ("train", "training"), "val": ("val", "valid", "validation"), "test": ("test", "testing")}

@@ -13,9 +13,9 @@ from pathlib import Path
 from mpafer.datasets.crops import crop_faces
 from mpafer.datasets.fer_dataset import FERDataset, register_dataset
 from mpafer.datasets.folders import read_splits
+from mpafer.datasets.items import Item, MissingDataError, Problems, Splits, locate
 from mpafer.datasets.labels import RAFDB_IDS
 from mpafer.datasets.rafdb_lists import find_rows
-from mpafer.datasets.reading import Item, MissingDataError, Problems, Splits, locate
 
 # The zip files bear their folder's name, so many people unpack them one level deeper. `aligned_224` is the
 # re-alignment of CEPrompt and APViT, boxes without a suffix are CD-FER's.

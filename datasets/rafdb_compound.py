@@ -9,9 +9,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from mpafer.datasets.fer_dataset import FERDataset, register_dataset
+from mpafer.datasets.items import Splits
 from mpafer.datasets.labels import COMPOUND_IDS
 from mpafer.datasets.rafdb import RAFDB, read_official
-from mpafer.datasets.reading import Splits
 from mpafer.prompting.expressions import COMPOUND
 
 

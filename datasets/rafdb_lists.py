@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mpafer.common.errors import DataError
-from mpafer.datasets.reading import MissingDataError, Problems
+from mpafer.datasets.items import MissingDataError, Problems
 
 OFFICIAL = ("list_patition_label.txt", "list_partition_label.txt")  # the first is the real name, the readme has both
 HALVES = ("train.txt", "test.txt")

@@ -11,7 +11,7 @@ from typing import Any
 from PIL import Image
 
 from mpafer.common.files import atomic_file, cache_folder, fingerprint
-from mpafer.datasets.reading import log
+from mpafer.datasets.items import log
 
 
 def save_image(image: Image.Image, target: Path, form: str, **options: Any) -> None:

@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 
 from mpafer.datasets.fer_dataset import FERDataset, register_dataset
-from mpafer.datasets.reading import Item, Splits
+from mpafer.datasets.items import Item, Splits
 from mpafer.prompting.expressions import CLASSES
 from mpafer.sketch import SKETCHFER, SKETCHFER_B, Domain, generate_dataset, is_complete
 

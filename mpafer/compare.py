@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--cfg", nargs="+", metavar="CFG", help="configs, as the folders name them; default: all found")
     options = parser.parse_args(arguments)
     with clear_errors():
-        from mpafer.results.comparison import write_comparison
+        from mpafer.results.comparison_pages import write_comparison
 
         write_comparison(options.runs, options.out, options.reference, options.shots, options.cfg)
 

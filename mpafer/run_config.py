@@ -10,8 +10,7 @@ from yacs.config import CfgNode
 
 from mpafer.common.config import Values, merge, read_file, read_pairs
 from mpafer.common.defaults import add_keys, default_config
-from mpafer.common.errors import OptionError
-from mpafer.common.options import closest
+from mpafer.common.options import find
 from mpafer.configs import ROOT
 from mpafer.datasets import DATASETS, find_dataset
 from mpafer.datasets.fer_dataset import FERDataset
@@ -74,9 +73,7 @@ def find_method(name: str) -> type[PromptTrainer]:
     Raises:
         OptionError: there is none of this name; the closest one is named.
     """
-    if name not in METHODS:
-        raise OptionError(f"no method {name!r}: {closest(name, METHODS)}")
-    return METHODS[name]
+    return find("method", name, METHODS)
 
 
 def shipped_datasets() -> list[str]:

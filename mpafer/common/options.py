@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from mpafer.common.errors import OptionError
 
 Self = TypeVar("Self", bound="Options")
+T = TypeVar("T")
 
 
 def option(
@@ -30,6 +31,17 @@ def closest(name: str, known: Iterable[str]) -> str:
     known = sorted(known)
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     return f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
+
+
+def find(what: str, name: str, known: Mapping[str, T]) -> T:
+    """What goes by a name.
+
+    Raises:
+        OptionError: nothing does; the closest name is shown.
+    """
+    if name not in known:
+        raise OptionError(f"no {what} {name!r}: {closest(name, known)}")
+    return known[name]
 
 
 def check_choice(name: str, value: object, choices: Iterable[object]) -> None:

@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from mpafer.datasets.reading import IMAGES, MissingDataError
+from mpafer.datasets.items import IMAGES, MissingDataError
 from mpafer.doctor.duplicates import near_duplicates, same_pixels
 from mpafer.doctor.findings import ASPECT, KINDS, SMALLEST, Case, Finding
 from mpafer.doctor.images import Facts

@@ -13,7 +13,7 @@ from yacs.config import CfgNode
 from mpafer.common.errors import OptionError, user_message
 from mpafer.common.options import closest
 from mpafer.datasets import DATASETS, find_dataset
-from mpafer.datasets.reading import Item, Problems
+from mpafer.datasets.items import Item, Problems
 from mpafer.run_config import dataset_file, run_config, shipped_datasets
 
 

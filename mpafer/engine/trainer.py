@@ -20,9 +20,9 @@ from mpafer.engine.checkpoint import prune_checkpoints
 from mpafer.engine.epoch_log import EpochLog
 from mpafer.engine.record import record_run
 from mpafer.engine.state import RunState
+from mpafer.evaluation.dassl_lines import print_report, save_confusion
 from mpafer.evaluation.metrics import classification_metrics
 from mpafer.evaluation.predictions import collect_predictions
-from mpafer.evaluation.report import print_report, save_confusion
 from mpafer.inputs.datum import SplitDataset
 from mpafer.inputs.loaders import DataManager, set_epoch
 

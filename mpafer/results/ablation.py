@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from mpafer.common.errors import DataError, MissingFileError, OptionError
 from mpafer.common.files import atomic_file
-from mpafer.results.comparison import Block, Comparison, write
+from mpafer.results.comparison import Block, Comparison
+from mpafer.results.comparison_pages import write
 from mpafer.results.document import Figure
 from mpafer.results.experiments import Experiment, aligned, find_results, read_experiments
 from mpafer.results.figures import COLORS, draw_band, save_figure

@@ -24,7 +24,7 @@ from support.miniatures_fer import (
 from mpafer.datasets import affectnet, affectnet_files
 from mpafer.datasets import remembered as cache
 from mpafer.datasets.affectnet import AffectNet7, AffectNet8
-from mpafer.datasets.reading import MissingDataError
+from mpafer.datasets.items import MissingDataError
 
 BOTH = pytest.mark.parametrize(("dataset", "classes"), [(AffectNet7, 7), (AffectNet8, 8)])
 NUMBERS = [str(i) for i in range(8)]

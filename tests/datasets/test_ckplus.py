@@ -21,8 +21,8 @@ from support.miniatures_fer import (
 )
 
 from mpafer.datasets.ckplus import CKPlus, CKPlus8, CKPlusOptions
+from mpafer.datasets.items import MissingDataError
 from mpafer.datasets.labels import CKPLUS_IDS
-from mpafer.datasets.reading import MissingDataError
 
 IMAGES = "cohn-kanade-images"
 PEAKS = {"disgust": 1, "surprise": 1, "happiness": 1, "anger": 1, "sadness": 1, "fear": 1}  # and contempt in CKPlus8

@@ -16,8 +16,8 @@ from support.miniatures import RAFDB_LAYOUTS, make_rafdb, make_sketchfer, rafdb_
 
 from mpafer.datasets import DATASETS, crops, find_dataset, labels
 from mpafer.datasets import reading as files
+from mpafer.datasets.items import MissingDataError
 from mpafer.datasets.rafdb import RAFDB
-from mpafer.datasets.reading import MissingDataError
 from mpafer.prompting.expressions import CLASSES
 
 OFFICIAL = ["surprise", "fear", "disgust", "happiness", "sadness", "anger", "neutral"]

@@ -7,7 +7,7 @@ import random
 import pytest
 
 from mpafer.datasets.draws import draw_shots
-from mpafer.datasets.reading import Item
+from mpafer.datasets.items import Item
 
 # Dassl's picks at commit c61a1b5 from items(12): (seed, shots) -> image numbers
 DASSL_PICKS = {

@@ -24,8 +24,8 @@ from support.miniatures_fer import FER2013 as FER2013_NAMES
 from mpafer.datasets import pixels as pixel_files
 from mpafer.datasets import remembered as cache
 from mpafer.datasets.fer2013 import FER2013
+from mpafer.datasets.items import MissingDataError
 from mpafer.datasets.labels import FER2013_IDS
-from mpafer.datasets.reading import MissingDataError
 
 MIRROR = ["angry", "disgust", "fear", "happy", "neutral", "sad", "surprise"]
 FORMS = {

@@ -20,8 +20,8 @@ from support.miniatures_fer import (
 
 from mpafer.datasets.fer2013 import FER2013
 from mpafer.datasets.ferplus import FERPlus, FERPlus7
+from mpafer.datasets.items import MissingDataError
 from mpafer.datasets.labels import FERPLUS_IDS
-from mpafer.datasets.reading import MissingDataError
 from mpafer.datasets.votes import PUBLISHED, PUBLISHED_PARTS, RULES
 
 

@@ -13,8 +13,8 @@ from support.miniatures_fer import CLASSES, make_compound, make_folders, tally
 
 from mpafer.datasets.fer2013 import FER2013
 from mpafer.datasets.ferfolder import FERFolder
+from mpafer.datasets.items import MissingDataError
 from mpafer.datasets.rafdb_compound import RAFDBCompound
-from mpafer.datasets.reading import MissingDataError
 from mpafer.prompting.descriptions import load_descriptions
 from mpafer.prompting.expressions import COMPOUND
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from support.miniatures import make_rafdb, rafdb_rows, write
 
+from mpafer.datasets.items import MissingDataError
 from mpafer.datasets.rafdb import RAFDB
-from mpafer.datasets.reading import MissingDataError
 
 
 def official(cfg, root: Path) -> tuple[Path, list[tuple[str, int]]]:

@@ -21,7 +21,8 @@ from support.runs import REPO, SMALL, environment, make_world, results
 
 from mpafer.compare import main
 from mpafer.datasets.rafdb import RAFDB
-from mpafer.results.comparison import compare, write_comparison
+from mpafer.results.comparison import compare
+from mpafer.results.comparison_pages import write_comparison
 from mpafer.results.experiments import load_experiments
 from mpafer.results.statistics import holm, paired_bootstrap
 

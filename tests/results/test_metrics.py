@@ -14,9 +14,9 @@ from support.results import write_run
 
 from mpafer.common import versions
 from mpafer.common.defaults import default_config
+from mpafer.evaluation.dassl_lines import print_report, save_confusion
 from mpafer.evaluation.metrics import classification_metrics
 from mpafer.evaluation.predictions import collect_predictions
-from mpafer.evaluation.report import print_report, save_confusion
 from mpafer.results.schema import SCHEMA, RunResult
 
 NAMES = ["anger", "fear", "joy", "neutral"]
