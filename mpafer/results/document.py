@@ -72,6 +72,17 @@ def page(document: Sequence[Section], folder: Path) -> str:
     return environment.get_template("page.html.j2").render(document=document) + "\n"
 
 
+def _captioned(document: Sequence[Section]) -> list[tuple[str, Table]]:
+    """Every table with a caption that tells the whole: the document's title and the section's."""
+    title = document[0].title
+    return [
+        (section.title if section is document[0] else f"{title}. {section.title}", block)
+        for section in document
+        for block in section.blocks
+        if isinstance(block, Table)
+    ]
+
+
 def write_document(
     document: Sequence[Section],
     folder: str | Path,
@@ -97,7 +108,7 @@ def write_document(
         "csv": csv,
         "json": json.dumps(content, indent=2, ensure_ascii=False) + "\n",
         "html": page(document, folder),
-        "tex": as_latex([(s.title, block) for s in document for block in s.blocks if isinstance(block, Table)], stem),
+        "tex": as_latex(_captioned(document), stem),
     }
     for ending, text in texts.items():
         with atomic_file(folder / f"{stem}.{ending}") as file:

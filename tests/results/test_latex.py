@@ -18,6 +18,7 @@ from mpafer.results.latex import as_latex, escape
 from mpafer.results.table import Table, differences, is_significant, mean, text
 from mpafer.runs.ablation_plan import make_config, plan
 
+PAPER = r"\documentclass{article}\usepackage{booktabs}\begin{document}\input{STEM}\end{document}"
 NAMES = ["surprise", "joie_100%", "Ärger & Wut", "怒り"]
 ROWS = [
     {"method": "MPAFER", "war": 90.0, "war_sd": 0.5, "ece": 4.0, "ece_sd": None, "difference": None, "p_holm": None},
