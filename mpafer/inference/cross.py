@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 import yaml
@@ -19,7 +18,7 @@ from mpafer.common.versions import package_version
 from mpafer.datasets import find_dataset
 from mpafer.evaluation.classes import CROSS_CLASSES, Matched, match_classes
 from mpafer.evaluation.metrics import classification_metrics
-from mpafer.evaluation.predictions import collect_predictions
+from mpafer.evaluation.predictions import Batch, Predictions, collect_predictions
 from mpafer.inference.saved import SavedRun, build_run, read_run
 from mpafer.inputs.loaders import build_loader
 from mpafer.results.schema import RESULTS, RunResult
@@ -70,29 +69,12 @@ def evaluate(
     cfg = target_cfg(saved, dataset, root, options)
     data = find_dataset(cfg.DATASET.NAME)(cfg)
     matched = match_classes(data.test or [], data.classnames, saved.classnames, cfg.TEST.CROSS_CLASSES)
-    model, transform = build_run(saved, backbone=backbone, device=device)
-    source, own = saved.cfg.DATASET, RunResult.read(finished) if finished.is_file() else None
-    note = {
-        "source": {
-            "run": str(run),
-            "dataset": source.NAME,
-            "classnames": saved.classnames,
-            "metrics": {key: own.metrics[key] for key in ("accuracy", "uar")} if own and epoch is None else None,
-        },
-        "rule": cfg.TEST.CROSS_CLASSES,
-        "dropped": matched.dropped,
-        "absent": matched.absent,
-    }
     print(describe(saved, cfg, matched))
-
-    @torch.no_grad()
-    def infer(batch: dict[str, Any]) -> tuple[Tensor, Tensor]:
-        return model(batch["img"].to(device)).logits[:, matched.columns], batch["label"]
-
-    batch_size, cfg.USE_CUDA = cfg.DATALOADER.TEST.BATCH_SIZE, torch.device(device).type == "cuda"
-    loader = build_loader(cfg, matched.items, transform, batch_size=batch_size)
-    predictions = collect_predictions(loader, infer)
-    cfg.DATASET.NUM_SHOTS = source.NUM_SHOTS  # that the run learned from
+    predictions = _predict(saved, cfg, matched, backbone, device)
+    own = RunResult.read(finished) if finished.is_file() else None
+    metrics = {key: own.metrics[key] for key in ("accuracy", "uar")} if own and epoch is None else None
+    source = {"run": str(run), "dataset": saved.cfg.DATASET.NAME, "classnames": saved.classnames, "metrics": metrics}
+    cfg.DATASET.NUM_SHOTS = saved.cfg.DATASET.NUM_SHOTS  # that the run learned from
     labels, scores = predictions.labels.numpy(), predictions.scores.numpy()
     result = RunResult(
         trainer=saved.method,
@@ -110,11 +92,26 @@ def evaluate(
         predicted=predictions.predicted,
         learnable_values=sum(value.numel() for value in saved.prompts.values()),
         checkpoint_bytes=saved.checkpoint.stat().st_size if saved.checkpoint else 0,
-        cross=note,
+        cross={
+            "source": source, "rule": cfg.TEST.CROSS_CLASSES, "dropped": matched.dropped, "absent": matched.absent
+        },
         **{key: getattr(own, key) for key in INHERITED if own},
-    )
+    )  # fmt: skip
     result.write(out, scores)
     return result
+
+
+@torch.no_grad()
+def _predict(saved: SavedRun, cfg: CfgNode, matched: Matched, backbone: str, device: str | torch.device) -> Predictions:
+    """The run's answers to the matched images, among the classes that may be answered."""
+    model, transform = build_run(saved, backbone=backbone, device=device)
+    cfg.USE_CUDA = torch.device(device).type == "cuda"
+    loader = build_loader(cfg, matched.items, transform, batch_size=cfg.DATALOADER.TEST.BATCH_SIZE)
+
+    def infer(batch: Batch) -> tuple[Tensor, Tensor]:
+        return model(batch["img"].to(device)).logits[:, matched.columns], batch["label"]
+
+    return collect_predictions(loader, infer)
 
 
 def target_cfg(saved: SavedRun, dataset: str, root: str, options: Sequence[str]) -> CfgNode:
