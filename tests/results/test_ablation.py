@@ -24,7 +24,8 @@ from support.runs import REPO, SMALL, environment, make_world
 import mpafer
 from mpafer.ablation import main
 from mpafer.clip import Clip
-from mpafer.results.ablation import ablate, note_plan, read_plans
+from mpafer.results.ablation import ablate
+from mpafer.results.plans import note_plan, read_plans
 from mpafer.results.variants import FOLDER, doubling, load_ablation
 from mpafer.runs.ablation_plan import make_config, plan
 from mpafer.trainers.mpafer import MPAFEROptions
@@ -265,9 +266,8 @@ def test_one_message_names_which_runs_are_meant(tmp_path: Path) -> None:
     more = ["OPTIM.MAX_EPOCH", "2"]
     finish_all(tmp_path, "alignment")
     finish_all(tmp_path, "alignment", more)
-    with pytest.raises(
-        ValueError, match=r"several plans .*: alignment/tiny_all, alignment/tiny_all_.*MAX_EPOCH_2; .*--where"
-    ):
+    several = r"several plans .*: tiny_all, tiny_all_MAX_EPOCH_2; .*--where KEY VALUE \(OPTIM\.MAX_EPOCH 16 or 2\)"
+    with pytest.raises(ValueError, match=several):
         ablate("alignment", [tmp_path])
     chosen = ablate("alignment", [tmp_path], where=more)
     assert all("MAX_EPOCH" in entry.folder.name for entry in chosen.blocks[0].experiments)
@@ -288,7 +288,10 @@ def test_a_run_may_be_part_of_several_plans_and_is_never_taken_for_another_varia
     finish_all(tmp_path, "alignment")
     finish_all(tmp_path, "losses")
     plain = tmp_path / "MPAFER/tiny_all"
-    assert set(read_plans(plain)) == {"alignment/tiny_all", "losses/tiny_all"}
+    assert read_plans(plain) == {
+        "alignment": {"tiny_all": "global-local"},
+        "losses": {"tiny_all": "prompts contrastive, prototypes cosine"},
+    }
     assert len(ablate("losses", [tmp_path]).blocks[0].rows) == len(load_ablation("losses").variants)
     note_plan("alignment", "tiny_all", {"sparse local": plain})
     with pytest.raises(
@@ -301,6 +304,16 @@ def test_a_run_may_be_part_of_several_plans_and_is_never_taken_for_another_varia
     (plain / "plans.json").write_text("[1]")
     with pytest.raises(ValueError, match=r"plans\.json is damaged .*: remove it and start the ablation again"):
         ablate("alignment", [tmp_path])
+
+
+def test_one_ablation_of_two_data_sets_is_two_plans(tmp_path: Path) -> None:
+    for dataset in ("sketchfer", "rafdb"):
+        run = finish(tmp_path / dataset, "tiny_all", [], [0], config=dataset)
+        main(["alignment", "--note", f"{dataset}/tiny_all", "global-local", str(run)])
+    several = r"several plans .*: rafdb/tiny_all, sketchfer/tiny_all; .*\(.*DATASET\.NAME 'RAFDB' or 'SketchFER'"
+    with pytest.raises(ValueError, match=several):
+        ablate("alignment", [tmp_path])
+    assert ablate("alignment", [tmp_path], where=["DATASET.NAME", "RAFDB"]).dataset == "RAFDB"
 
 
 def test_without_the_reference_there_is_a_table_and_a_warning(tmp_path: Path) -> None:
