@@ -176,8 +176,8 @@ def _draw_curve(comparison: Comparison, symbol: str, option: str, folder: Path, 
         axes.set_xscale("log", base=2)
         axes.set_xticks(x, [str(value) for value in x])
         if len(x) > 1 and x[-1] < 1.5 * x[-2]:  # all patches, next to a power of two
-            for label, side in zip(axes.get_xticklabels()[-2:], ("right", "left"), strict=True):
-                label.set_horizontalalignment(side)
+            axes.get_xticklabels()[-2].set_horizontalalignment("right")
+            axes.get_xticklabels()[-1].set_horizontalalignment("left")
         axes.xaxis.set_minor_locator(NullLocator())
         axes.set_xlabel(symbol)
         axes.set_ylabel("WAR, %")

@@ -109,7 +109,7 @@ def _letter(letter: str) -> str:
         return _LETTERS[letter]
     if letter.isascii():
         return letter if letter.isprintable() else ""
-    base, *accents = unicodedata.normalize("NFD", letter)
-    if base.isascii() and len(accents) == 1 and accents[0] in _ACCENTS:
-        return rf"\{_ACCENTS[accents[0]]}{{{base}}}"
+    parts = unicodedata.normalize("NFD", letter)
+    if len(parts) == 2 and parts[0].isascii() and parts[1] in _ACCENTS:
+        return rf"\{_ACCENTS[parts[1]]}{{{parts[0]}}}"
     return f"U+{ord(letter):04X}"
