@@ -107,14 +107,9 @@ def is_significant(row: Row) -> bool:
     return row["p_holm"] is not None and row["p_holm"] < SIGNIFICANT
 
 
-def as_csv(rows: Sequence[Row], words: Callable[[str, Any], str] = lambda key, value: " ".join(map(str, value))) -> str:
-    """Rows, unrounded; an entry of a dictionary is a column of its own, ``recall_fear``, and of a list are its words.
-
-    Args:
-        rows: all with the same keys.
-        words: key and list, or what else is no plain value -> its text.
-    """
-    flat = [_flat(row, words) for row in rows]
+def as_csv(rows: Sequence[Row]) -> str:
+    """Rows with the same keys, unrounded; a dictionary's entries are columns, ``recall_fear``, a list is its words."""
+    flat = [_flat(row) for row in rows]
     file = io.StringIO()
     writer = csv.DictWriter(file, fieldnames=list(flat[0]), lineterminator="\n")
     writer.writeheader()
@@ -122,12 +117,12 @@ def as_csv(rows: Sequence[Row], words: Callable[[str, Any], str] = lambda key, v
     return file.getvalue()
 
 
-def _flat(row: Row, words: Callable[[str, Any], str]) -> Row:
+def _flat(row: Row) -> Row:
     flat: Row = {}
     for key, value in row.items():
         if isinstance(value, dict):
             what = key.removesuffix("_sd")
             flat |= {f"{what}_{name}{key[len(what) :]}": entry for name, entry in value.items()}
         else:
-            flat[key] = words(key, value) if isinstance(value, list) else value
+            flat[key] = " ".join(map(str, value)) if isinstance(value, list) else value
     return flat
