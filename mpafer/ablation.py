@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if options.plan is not None:
             print_plan(options.name, *options.plan)
         elif options.note is not None:
-            from mpafer.results.ablation import note_plan
+            from mpafer.results.plans import note_plan
             from mpafer.results.variants import load_ablation
 
             plan, *pairs = options.note

@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         rows = summarise(options.folders)
         print(as_text(rows))
         if options.csv:
-            Path(options.csv).write_text(as_csv(rows), "utf-8")
+            Path(options.csv).write_text(as_csv(rows), "utf-8", newline="\r\n")
         if options.json:
             Path(options.json).write_text(json.dumps(rows, indent=2) + "\n", "utf-8")
 

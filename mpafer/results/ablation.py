@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,47 +11,23 @@ from mpafer.common.files import atomic_file
 from mpafer.results.comparison import Block, Comparison
 from mpafer.results.comparison_pages import write
 from mpafer.results.document import Figure
-from mpafer.results.experiments import Experiment, aligned, find_results, read_experiments
+from mpafer.results.experiments import (
+    Experiment,
+    aligned,
+    check_alike,
+    config_differences,
+    find_results,
+    read_experiment,
+)
 from mpafer.results.figures import COLORS, draw_band, save_figure
+from mpafer.results.plans import read_plans
 from mpafer.results.rows import METRICS, add_differences, make_row, provenance
 from mpafer.results.statistics import SPLITS
+from mpafer.results.table import as_csv
 from mpafer.results.variants import Ablation, doubling, load_ablation
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-PLANS = "plans.json"  # beside an experiment's seeds: plan -> {"ablation", "variant"}
-
-
-def note_plan(ablation: str, plan: str, folders: Mapping[str, str | Path]) -> None:
-    """Note in each experiment's folder which variant of which plan it is; an experiment may be part of several.
-
-    Args:
-        ablation: its name.
-        plan: tells it from the same ablation with other settings, as the name of the plain run's folder does.
-        folders: variant -> folder of its seeds.
-    """
-    for variant, folder in folders.items():
-        file = Path(folder) / PLANS
-        plans = read_plans(Path(folder)) | {f"{ablation}/{plan}": {"ablation": ablation, "variant": variant}}
-        with atomic_file(file) as out:
-            out.write(json.dumps(plans, indent=1, ensure_ascii=False, sort_keys=True).encode())
-
-
-def read_plans(folder: Path) -> dict[str, dict[str, str]]:
-    """The plans that an experiment is part of."""
-    file = folder / PLANS
-    if not file.is_file():
-        return {}
-    try:
-        return {
-            str(plan): {key: str(note[key]) for key in ("ablation", "variant")}
-            for plan, note in json.loads(file.read_text("utf-8")).items()
-        }
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DataError(
-            f"{file} is damaged ({error!r}): remove it and start the ablation again, which notes it anew"
-        ) from error
 
 
 def ablate(name: str, folders: Sequence[str | Path], where: Sequence[str] = ()) -> Comparison:
@@ -97,27 +70,26 @@ def ablate(name: str, folders: Sequence[str | Path], where: Sequence[str] = ()) 
 
 def _chosen(ablation: Ablation, folders: Sequence[str | Path], where: Sequence[str]) -> dict[str, Experiment]:
     """Variant -> its experiment, in the table's order."""
-    place = ", ".join(map(str, folders))
-    noted = {
-        group: {plan: note["variant"] for plan, note in read_plans(group).items() if note["ablation"] == ablation.name}
-        for group in find_results(folders)
-    }
-    groups = {group: files for group, files in find_results(folders).items() if noted[group]}
-    found = [entry for entry in read_experiments(groups) if _has(entry, where)]
-    plans = sorted({plan for entry in found for plan in noted[entry.folder]})
-    if not plans:
+    found: dict[str, list[tuple[str, Experiment]]] = {}  # plan -> its variants
+    for group, files in find_results(folders).items():
+        notes = read_plans(group).get(ablation.name)
+        if notes and _has(entry := read_experiment(group, files), where):
+            for plan, label in notes.items():
+                found.setdefault(plan, []).append((label, entry))
+    place = ", ".join(map(str, folders)) + (f" with {' '.join(where)}" if where else "")
+    if not found:
         raise MissingFileError(
             f"no runs of a plan of ablation {ablation.name} under {place}: start scripts/mpafer/ablation.sh "
             f"{ablation.name} with the same arguments again; it skips finished runs and notes their plan"
         )
-    if len(plans) > 1:
+    if len(found) > 1:
         raise OptionError(
-            f"several plans of ablation {ablation.name} under {place}: {', '.join(plans)}; choose by --where KEY "
-            "VALUE, or name the variants' folders"
+            f"several plans of ablation {ablation.name} under {place}: {', '.join(sorted(found))}; choose by --where "
+            f"KEY VALUE ({_what_differs(ablation, *list(found.values())[:2])}), or name the variants' folders"
         )
+    (pairs,) = found.values()
     variants: dict[str, Experiment] = {}
-    for entry in found:
-        label = noted[entry.folder][plans[0]]
+    for label, entry in pairs:
         _check(ablation, label, entry)
         if label in variants:
             raise DataError(
@@ -125,8 +97,17 @@ def _chosen(ablation: Ablation, folders: Sequence[str | Path], where: Sequence[s
                 "name the variants' folders, without one of them"
             )
         variants[label] = entry
-    order = list(_variants(ablation, list(variants)))
-    return {label: variants[label] for label in order if label in variants}
+    check_alike(list(variants.values()))
+    return {label: variants[label] for label in _variants(ablation, list(variants)) if label in variants}
+
+
+def _what_differs(ablation: Ablation, *plans: Sequence[tuple[str, Experiment]]) -> str:
+    """Of the configs of two plans, but for what the ablation varies."""
+    (_, first), (_, other) = (plan[0] for plan in plans)
+    differing = config_differences(first.runs[0], other.runs[0])
+    varied = {f"TRAINER.MPAFER.{key}" for key in ablation.varied}
+    listed = [f"{key} {a!r} or {b!r}" for key, (a, b) in differing.items() if key not in varied]
+    return "; ".join(listed) or "their configs are equal"
 
 
 def _variants(ablation: Ablation, labels: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -181,13 +162,10 @@ def write_ablation(
 def _draw_curve(comparison: Comparison, symbol: str, option: str, folder: Path, stem: str) -> Figure:
     """Accuracy over a number that the ablation doubles: ``stem``_curve.png and .csv; mean ± sample deviation."""
     (block,) = comparison.blocks
-    columns = [column for key in METRICS for column in (key, f"{key}_sd")]
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([symbol, "n", *columns])
-    writer.writerows([row[option], row["n"], *(row[column] for column in columns)] for row in block.rows)
+    columns = ["n", *(column for key in METRICS for column in (key, f"{key}_sd"))]
+    points = [{symbol: row[option]} | {column: row[column] for column in columns} for row in block.rows]
     with atomic_file(folder / f"{stem}_curve.csv") as file:
-        file.write(text.getvalue().encode())
+        file.write(as_csv(points).encode())
 
     def draw(axes: Axes) -> None:
         from matplotlib.ticker import NullLocator
@@ -197,6 +175,9 @@ def _draw_curve(comparison: Comparison, symbol: str, option: str, folder: Path, 
         draw_band(axes, x, y, sd, marker="o", color=COLORS[5])
         axes.set_xscale("log", base=2)
         axes.set_xticks(x, [str(value) for value in x])
+        if len(x) > 1 and x[-1] < 1.5 * x[-2]:  # all patches, next to a power of two
+            axes.get_xticklabels()[-2].set_horizontalalignment("right")
+            axes.get_xticklabels()[-1].set_horizontalalignment("left")
         axes.xaxis.set_minor_locator(NullLocator())
         axes.set_xlabel(symbol)
         axes.set_ylabel("WAR, %")

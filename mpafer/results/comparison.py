@@ -8,7 +8,8 @@ from typing import Any
 
 from mpafer.common.errors import DataError
 from mpafer.results.experiments import ALL, Experiment, aligned, shots_name
-from mpafer.results.rows import Row, add_differences, make_row, provenance, published
+from mpafer.results.rows import add_differences, make_row, provenance, published
+from mpafer.results.table import Row
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from mpafer.results.comparison import Block, Comparison, compare
 from mpafer.results.document import DRAWN, Figure, Section, write_document
 from mpafer.results.experiments import ALL, load_experiments, shots_name
 from mpafer.results.figures import draw_band, draw_confusion, legend_outside, line_style, save_figure
-from mpafer.results.rows import METRICS, Row
+from mpafer.results.rows import METRICS
 from mpafer.results.statistics import SPLITS, explanation
-from mpafer.results.table import Column, Table, as_csv, differences, is_significant, mean, mean_of, number, text
+from mpafer.results.table import Column, Row, Table, as_csv, differences, mean, mean_of, number, text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -112,7 +112,7 @@ def _results(comparison: Comparison, block: Block, compared: bool) -> Table:
     columns = [text(comparison.row, "method"), text("n", "n")]
     columns += [mean(f"{name} %", key, lower_is_better=key == "ece") for key, name in METRICS.items()]
     columns += differences(comparison.reference) if compared else []
-    return Table(columns, block.rows, is_significant)
+    return Table(columns, block.rows)
 
 
 def _costs(first: Column, block: Block) -> Table:
@@ -133,8 +133,9 @@ def _published(known: dict[str, Any]) -> Section:
         {"name": name, "value": value if isinstance(value, str) else f"{value:.2f}"}
         for name, value in known["rows"].items()
     ]
-    table = Table([text("published", "name"), text(known.get("column", "accuracy %"), "value")], rows)
-    return Section("Published, not measured here", 2, [table, f"Source: {known['source']}."], detail=True)
+    columns = [text("published", "name"), text(known.get("column", "accuracy %"), "value")]
+    source = f"Source: {known['source']}."
+    return Section("Published, not measured here", 2, [Table(columns, rows, source), source], detail=True)
 
 
 def draw_figures(comparison: Comparison, folder: Path) -> list[Figure]:

@@ -9,10 +9,10 @@ from typing import Any
 
 from mpafer.common.errors import DataError
 from mpafer.results.document import DRAWN, Figure, Section, write_document
-from mpafer.results.experiments import find_results
-from mpafer.results.rows import Row, means, read_published
+from mpafer.results.experiments import Experiment, find_results, read_experiment
+from mpafer.results.rows import means, read_published
 from mpafer.results.schema import RunResult
-from mpafer.results.table import Column, Table, as_csv, mean, plus_minus, text
+from mpafer.results.table import Column, Row, Table, as_csv, mean, number, plus_minus, text
 
 METRICS = {"accuracy": "WAR", "uar": "UAR"}
 NOTE = (
@@ -39,28 +39,24 @@ def cross_table(folders: Iterable[str | Path]) -> CrossTable:
         MissingFileError: no result under a folder.
         DataError: a result of another kind, or results that cannot stand in one row or table; the file is named.
     """
-    groups = {group: [_read(file) for file in files] for group, files in find_results(folders).items()}
-    sources = sorted({run.trained_on for runs in groups.values() for run in runs})
+    tests = [read_experiment(group, files) for group, files in find_results(folders).items()]
+    for run in (run for test in tests for run in test.runs):
+        if run.cross is None:
+            raise DataError(f"{run.file} is a run's own test, not one on another data set")
+    sources = sorted({run.trained_on for test in tests for run in test.runs})
     if len(sources) > 1:
         raise DataError(f"a table is of one data set trained on, these are of {', '.join(sources)}")
     rows, homes = [], dict[tuple[str, str], Row]()
-    for group, runs in groups.items():
-        row = _row(group, runs)
+    for test in tests:
+        row = _row(test)
         rows.append(row)
-        if home := _home(row, runs):
+        if home := _home(row, test.runs):
             homes[home["method"], home["config"]] = home
     rows += homes.values()
     rows.sort(key=lambda each: (each["tested_on"] != sources[0], each["tested_on"], each["method"], each["config"]))
     known = read_published()["cross"]
     printed = known["rows"].get(sources[0])
     return CrossTable(sources[0], rows, printed and {"source": known["source"], "rows": printed})
-
-
-def _read(file: Path) -> RunResult:
-    run = RunResult.read(file)
-    if run.cross is None:
-        raise DataError(f"{file} is a run's own test, not one on another data set")
-    return run
 
 
 def _alike(run: RunResult) -> dict[str, Any]:
@@ -72,25 +68,23 @@ def _alike(run: RunResult) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _row(group: Path, runs: Sequence[RunResult]) -> Row:
+def _row(test: Experiment) -> Row:
     """The seeds of one experiment."""
-    first, seeds = _alike(runs[0]), [run.seed for run in runs]
+    runs = test.runs
+    first = _alike(runs[0])
     for run in runs[1:]:
         for key, value in _alike(run).items():
             if value != first[key]:
                 raise DataError(f"{runs[0].file} and {run.file} differ in {key}: {first[key]}, {value}")
-    for seed in seeds:
-        if seeds.count(seed) > 1:
-            raise DataError(f"{group} has two results of seed {seed}")
     return {
         "tested_on": first["dataset"],
         "method": first["trainer"],
-        "config": group.name.replace(f"_TEST.CROSS_CLASSES={first['rule']}", ""),
+        "config": test.folder.name.replace(f"_TEST.CROSS_CLASSES={first['rule']}", ""),
         "lacking": first["absent"],
         "rule": first["rule"],
         "images": first["num_images"],
         "dropped": first["dropped"],
-        "seeds": sorted(seeds),
+        "seeds": [run.seed for run in runs],
         "n": len(runs),
         **means([run.metrics for run in runs], METRICS),
     }
@@ -118,7 +112,7 @@ def sections(table: CrossTable) -> list[Section]:
 
     columns = [
         text("tested on", "tested_on"), text("method", "method"), text("config", "config"), Column("lacking", lacking),
-        Column("images", lambda row: "-" if row["images"] is None else f"{row['images']:,}"),
+        number("images", "images"),
         Column("dropped", dropped), text("n", "n"),
     ]  # fmt: skip
     # no ranks: the rows are of several data sets
@@ -136,8 +130,8 @@ def _published(trained_on: str, known: dict[str, Any]) -> Section:
     rows = [{"name": method} | figures for method, figures in known["rows"].items()]
     tested = list(dict.fromkeys(name for figures in known["rows"].values() for name in figures))
     columns = [text("published", "name"), *map(_accuracy, tested)]
-    title = f"Published for training on {trained_on}, not measured here"
-    return Section(title, 2, [Table(columns, rows), f"Source: {known['source']}."])
+    title, source = f"Published for training on {trained_on}, not measured here", f"Source: {known['source']}."
+    return Section(title, 2, [Table(columns, rows, source), source])
 
 
 def _accuracy(tested_on: str) -> Column:

@@ -74,9 +74,9 @@ def page(document: Sequence[Section], folder: Path) -> str:
 
 def _captioned(document: Sequence[Section]) -> list[tuple[str, Table]]:
     """Every table with a caption that tells the whole: the document's title and the section's."""
-    title = document[0].title
+    title = document[0].title + (" (drawn faces)" if DRAWN in document[0].blocks else "")
     return [
-        (section.title if section is document[0] else f"{title}. {section.title}", block)
+        (title if section is document[0] else f"{title}. {section.title}", block)
         for section in document
         for block in section.blocks
         if isinstance(block, Table)
@@ -108,7 +108,7 @@ def write_document(
         "csv": csv,
         "json": json.dumps(content, indent=2, ensure_ascii=False) + "\n",
         "html": page(document, folder),
-        "tex": as_latex(_captioned(document), stem),
+        "tex": as_latex(_captioned(document), f"{document[0].title} {stem}"),
     }
     for ending, text in texts.items():
         with atomic_file(folder / f"{stem}.{ending}") as file:

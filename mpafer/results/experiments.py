@@ -89,13 +89,15 @@ def load_experiments(
 
 
 def read_experiments(groups: Mapping[Path, Sequence[Path]]) -> list[Experiment]:
-    """The experiments of `find_results`.
+    """The experiments of `find_results`, all of one data set; raises as `read_experiment` and `check_alike` do."""
+    found = [read_experiment(group, files) for group, files in groups.items()]
+    check_alike(found)
+    return found
 
-    Raises:
-        DataError: a file that is not a result of ours, several data sets, or seeds with different configs.
-    """
-    found = [_experiment(group, [RunResult.read(file) for file in files]) for group, files in groups.items()]
-    runs = [run for entry in found for run in entry.runs]
+
+def check_alike(experiments: Sequence[Experiment]) -> None:
+    """Raises DataError where experiments are of several data sets, which cannot stand in one table."""
+    runs = [run for entry in experiments for run in entry.runs]
     for run in runs:
         for key, what in (("dataset", "data sets"), ("trained_on", "data sets trained on"), ("classnames", "classes")):
             theirs, ours = getattr(runs[0], key), getattr(run, key)
@@ -104,7 +106,6 @@ def read_experiments(groups: Mapping[Path, Sequence[Path]]) -> list[Experiment]:
                     f"{runs[0].file} and {run.file} are of different {what} ({theirs} there, {ours} here): "
                     "a table is of one data set"
                 )
-    return found
 
 
 def _cfg_name(group: Path) -> str:
@@ -112,8 +113,13 @@ def _cfg_name(group: Path) -> str:
     return re.sub(r"_(all|\d+shots)(?=_|$)", "", group.name, count=1)
 
 
-def _experiment(group: Path, runs: list[RunResult]) -> Experiment:
-    runs.sort(key=lambda run: run.seed)
+def read_experiment(group: Path, files: Sequence[Path]) -> Experiment:
+    """The seeds in a folder.
+
+    Raises:
+        DataError: a file that is not a result of ours, a seed twice, or seeds with different configs.
+    """
+    runs = sorted(map(RunResult.read, files), key=lambda run: run.seed)
     first = runs[0]
     for before, run in pairwise(runs):
         if run.seed == before.seed:

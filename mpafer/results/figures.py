@@ -110,5 +110,5 @@ def draw_confusion(entry: Experiment, title: str, path: Path) -> None:
         axes.set_ylabel("true")
         axes.set_title(title)
 
-    size = 2.6 + 0.5 * len(names)
+    size = 1.6 + 0.42 * len(names)
     save_figure(draw, path, size, size)

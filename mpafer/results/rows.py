@@ -11,8 +11,8 @@ import yaml
 
 from mpafer.results.experiments import Experiment
 from mpafer.results.statistics import difference, holm
+from mpafer.results.table import Row
 
-Row = dict[str, Any]
 METRICS = {"accuracy": "WAR", "uar": "UAR", "macro_f1": "macro-F1", "ece": "ECE"}  # all in percent
 # Of a row: difference to the reference in percentage points, its interval, p and p after Holm, the paired seeds.
 DIFFERENCE = ("difference", "difference_low", "difference_high", "p", "p_holm", "paired_seeds")

@@ -109,10 +109,13 @@ class RunResult:
             raise DataError(f"{file} is not a result file of ours: {error}") from error
         if not isinstance(content, dict):
             raise DataError(f"{file} is not a result file of ours: it holds a {type(content).__name__}")
-        if content.get("schema", 1) > SCHEMA:
-            raise DataError(f"{file} is of schema {content['schema']}, a newer mpafer's; this one reads up to {SCHEMA}")
         if missing := sorted(_REQUIRED - content.keys()):
             raise DataError(f"{file} is not a result file of ours: it lacks {', '.join(missing)}")
+        for key, kind in (("schema", int), ("config", dict), ("metrics", dict), ("engine", dict), ("seed", int)):
+            if not isinstance(value := content.get(key, 1), kind):
+                raise DataError(f"{file} is not a result file of ours: its {key} is a {type(value).__name__}")
+        if content.get("schema", 1) > SCHEMA:
+            raise DataError(f"{file} is of schema {content['schema']}, a newer mpafer's; this one reads up to {SCHEMA}")
         entries: dict[str, Any] = {"schema": 1, "versions": {}, "commit": ""}
         entries |= {entry.name: content[entry.name] for entry in fields(cls) if entry.name in content}
         try:

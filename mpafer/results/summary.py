@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from mpafer.results.experiments import find_results
-from mpafer.results.rows import METRICS, Row, means
+from mpafer.results.rows import METRICS, means
 from mpafer.results.schema import RunResult
-from mpafer.results.table import Column, Table, text
+from mpafer.results.table import Column, Row, Table, text
 
 
 def summarise(folders: Iterable[str | Path]) -> list[Row]:

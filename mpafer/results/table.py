@@ -22,6 +22,8 @@ class Column:
     show: Callable[[Row], str]
     value: Callable[[Row], float | None] | None = None  # None: nothing to rank
     lower_is_better: bool = False
+    mark: Callable[[Row], bool] | None = None  # whether a row's value bears a mark of significance in LaTeX
+    aside: bool = False  # left out in LaTeX, where room is short
 
     def ranks(self, rows: Sequence[Row]) -> dict[int, int]:
         """Number of a row -> 1 for the best value, 2 for the second, as they are shown: equal ones share a rank."""
@@ -39,7 +41,7 @@ class Table:
 
     columns: list[Column]
     rows: list[Row]
-    mark: Callable[[Row], bool] = lambda row: False  # rows whose first column bears a mark of significance in LaTeX
+    note: str = ""  # for its caption, where it stands alone
 
     @property
     def headers(self) -> list[str]:
@@ -89,26 +91,25 @@ def differences(reference: str) -> list[Column]:
         return lambda row: "-" if row["difference"] is None else form(row)
 
     return [
-        Column(f"ΔWAR to {reference}", shown(lambda row: f"{row['difference']:+.2f}")),
-        Column("95 % interval", shown(lambda row: f"{row['difference_low']:+.2f} to {row['difference_high']:+.2f}")),
-        Column("p", shown(lambda row: f"{row['p']:.4f}")),
-        Column("p_holm", shown(lambda row: f"{row['p_holm']:.4f}")),
+        Column(f"ΔWAR to {reference}", shown(lambda row: f"{row['difference']:+.2f}"), mark=is_significant),
+        Column(
+            "95 % interval",
+            shown(lambda row: f"{row['difference_low']:+.2f} to {row['difference_high']:+.2f}"),
+            aside=True,
+        ),
+        Column("p", shown(lambda row: f"{row['p']:.4f}"), aside=True),
+        Column("p_holm", shown(lambda row: f"{row['p_holm']:.4f}"), aside=True),
     ]
 
 
 def is_significant(row: Row) -> bool:
     """Whether a row differs from the reference by more than the luck of the test images."""
-    return row.get("p_holm") is not None and row["p_holm"] < SIGNIFICANT
+    return row["p_holm"] is not None and row["p_holm"] < SIGNIFICANT
 
 
-def as_csv(rows: Sequence[Row], words: Callable[[str, Any], str] = lambda key, value: " ".join(map(str, value))) -> str:
-    """Rows, unrounded; an entry of a dictionary is a column of its own, ``recall_fear``, and of a list are its words.
-
-    Args:
-        rows: all with the same keys.
-        words: key and list, or what else is no plain value -> its text.
-    """
-    flat = [_flat(row, words) for row in rows]
+def as_csv(rows: Sequence[Row]) -> str:
+    """Rows with the same keys, unrounded; a dictionary's entries are columns, ``recall_fear``, a list is its words."""
+    flat = [_flat(row) for row in rows]
     file = io.StringIO()
     writer = csv.DictWriter(file, fieldnames=list(flat[0]), lineterminator="\n")
     writer.writeheader()
@@ -116,12 +117,12 @@ def as_csv(rows: Sequence[Row], words: Callable[[str, Any], str] = lambda key, v
     return file.getvalue()
 
 
-def _flat(row: Row, words: Callable[[str, Any], str]) -> Row:
+def _flat(row: Row) -> Row:
     flat: Row = {}
     for key, value in row.items():
         if isinstance(value, dict):
             what = key.removesuffix("_sd")
             flat |= {f"{what}_{name}{key[len(what) :]}": entry for name, entry in value.items()}
         else:
-            flat[key] = words(key, value) if isinstance(value, list) else value
+            flat[key] = " ".join(map(str, value)) if isinstance(value, list) else value
     return flat

@@ -42,7 +42,7 @@ while IFS= read -r line; do
     for seed in $SEEDS; do queue "$1" "$seed" MPAFER "$dataset" "$cfg" "$shots" "${@:2}"; done
     folders+=("$RUN_DIR") variants+=("$1" "$RUN_DIR")
 done <<<"$plan"
-"$PYTHON" -m mpafer.ablation "$name" --note "$stem" "${variants[@]}" || exit
+"$PYTHON" -m mpafer.ablation "$name" --note "$dataset/$stem" "${variants[@]}" || exit
 run_queue
 
 finished=()

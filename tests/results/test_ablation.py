@@ -24,7 +24,8 @@ from support.runs import REPO, SMALL, environment, make_world
 import mpafer
 from mpafer.ablation import main
 from mpafer.clip import Clip
-from mpafer.results.ablation import ablate, note_plan, read_plans
+from mpafer.results.ablation import ablate
+from mpafer.results.plans import note_plan, read_plans
 from mpafer.results.variants import FOLDER, doubling, load_ablation
 from mpafer.runs.ablation_plan import make_config, plan
 from mpafer.trainers.mpafer import MPAFEROptions
@@ -265,9 +266,8 @@ def test_one_message_names_which_runs_are_meant(tmp_path: Path) -> None:
     more = ["OPTIM.MAX_EPOCH", "2"]
     finish_all(tmp_path, "alignment")
     finish_all(tmp_path, "alignment", more)
-    with pytest.raises(
-        ValueError, match=r"several plans .*: alignment/tiny_all, alignment/tiny_all_.*MAX_EPOCH_2; .*--where"
-    ):
+    several = r"several plans .*: tiny_all, tiny_all_MAX_EPOCH_2; .*--where KEY VALUE \(OPTIM\.MAX_EPOCH 16 or 2\)"
+    with pytest.raises(ValueError, match=several):
         ablate("alignment", [tmp_path])
     chosen = ablate("alignment", [tmp_path], where=more)
     assert all("MAX_EPOCH" in entry.folder.name for entry in chosen.blocks[0].experiments)
@@ -288,7 +288,10 @@ def test_a_run_may_be_part_of_several_plans_and_is_never_taken_for_another_varia
     finish_all(tmp_path, "alignment")
     finish_all(tmp_path, "losses")
     plain = tmp_path / "MPAFER/tiny_all"
-    assert set(read_plans(plain)) == {"alignment/tiny_all", "losses/tiny_all"}
+    assert read_plans(plain) == {
+        "alignment": {"tiny_all": "global-local"},
+        "losses": {"tiny_all": "prompts contrastive, prototypes cosine"},
+    }
     assert len(ablate("losses", [tmp_path]).blocks[0].rows) == len(load_ablation("losses").variants)
     note_plan("alignment", "tiny_all", {"sparse local": plain})
     with pytest.raises(
@@ -301,6 +304,16 @@ def test_a_run_may_be_part_of_several_plans_and_is_never_taken_for_another_varia
     (plain / "plans.json").write_text("[1]")
     with pytest.raises(ValueError, match=r"plans\.json is damaged .*: remove it and start the ablation again"):
         ablate("alignment", [tmp_path])
+
+
+def test_one_ablation_of_two_data_sets_is_two_plans(tmp_path: Path) -> None:
+    for dataset in ("sketchfer", "rafdb"):
+        run = finish(tmp_path / dataset, "tiny_all", [], [0], config=dataset)
+        main(["alignment", "--note", f"{dataset}/tiny_all", "global-local", str(run)])
+    several = r"several plans .*: rafdb/tiny_all, sketchfer/tiny_all; .*\(.*DATASET\.NAME 'RAFDB' or 'SketchFER'"
+    with pytest.raises(ValueError, match=several):
+        ablate("alignment", [tmp_path])
+    assert ablate("alignment", [tmp_path], where=["DATASET.NAME", "RAFDB"]).dataset == "RAFDB"
 
 
 def test_without_the_reference_there_is_a_table_and_a_warning(tmp_path: Path) -> None:
@@ -344,45 +357,80 @@ def script(*arguments: str, cwd: Path = REPO, **variables: str) -> tuple[int, st
     return done.returncode, done.stdout + done.stderr
 
 
-def test_real_runs_make_both_tables_and_are_shared(tmp_path: Path) -> None:
-    """The real train.py on a miniature RAF-DB: three alignments, k up to four patches; the default runs once."""
-    world, out, stub = make_world(tmp_path), tmp_path / "out", tmp_path / "python-stub"
-    stub.write_text(
-        f'#!/usr/bin/env bash\n[[ " $* " == *"TOP_K 1 "* ]] && {{ echo "error: no luck"; exit 3; }}\n'
-        f'exec {sys.executable} "$@"\n'
-    )
+# Stands in for `python`: instead of training, a copy of a result with the run's options; k = 1 fails.
+STUB = """#!/usr/bin/env bash
+if [[ $1 == -m ]]; then exec {python} "$@"; fi
+[[ " $* " == *"TOP_K 1 "* ]] && {{ echo "error: no luck"; exit 3; }}
+exec {python} -c '
+import json, pathlib, sys
+words = dict(zip(sys.argv[2::2], sys.argv[3::2]))
+record = json.loads(pathlib.Path("{template}").read_text())
+record["seed"] = int(words["--seed"])
+for key, value in words.items():
+    if not key.startswith("--"):
+        *nodes, last = key.split(".")
+        node = record["config"]
+        for name in nodes:
+            node = node[name]
+        node[last] = type(node[last])(value)
+record["split"] = record["config"]["TEST"]["SPLIT"]
+pathlib.Path(words["--output-dir"], "results.json").write_text(json.dumps(record))
+' "$@"
+"""
+
+
+def test_the_script_runs_what_is_missing_notes_the_plan_and_makes_the_tables(tmp_path: Path) -> None:
+    """Three alignments, k up to four patches, which share a run."""
+    stub, out = tmp_path / "python-stub", tmp_path / "out"
+    template = finish(tmp_path, "template", [], range(9), config="rafdb") / "seed1/results.json"
+    stub.write_text(STUB.format(python=sys.executable, template=template))
     stub.chmod(0o755)
-    options = {"TRAINER.MPAFER.TOP_K": "4"} | SMALL | {"OPTIM.MAX_EPOCH": "1", "DATASET.VAL_FRACTION": "0.25"}
-    options |= {"MODEL.BACKBONE.NAME": small_clip(world)}
-    chosen = {"DATA": f"{world}/data", "OUT": str(out), "JOBS": "2", "SPLIT": "val", "PYTHON": str(stub)}
+    common = ["OPTIM.MAX_EPOCH", "1", "MODEL.BACKBONE.NAME", small_clip(tmp_path)]
+    chosen = {"OUT": str(out), "JOBS": "2", "SPLIT": "val", "PYTHON": str(stub)}
 
-    def words(options: dict[str, str]) -> list[str]:
-        return [word for pair in options.items() for word in pair]
-
-    status, said = script("alignment", "rafdb", "tiny", "2", *words(options), cwd=world, **chosen)
+    given = ["TRAINER.MPAFER.TOP_K", "4", *common]
+    status, said = script("alignment", "rafdb", "tiny", "2", *given, cwd=tmp_path, **chosen)
     assert status == 0 and said.count("done in") == 3, said
-    assert re.search(r"\[2/3\] sparse local seed1 started", said)
     (table,) = (out / "rafdb/ablation_alignment").glob("*.json")
     found = json.loads(table.read_text())
     assert [row["variant"] for row in found["tables"][0]["rows"]] == ["global", "sparse local", "global-local"]
-    assert found["split"] == "val" and found["test_images"] == 14
+    assert [row["ALIGNMENT"] for row in found["tables"][0]["rows"]] == ["global", "local", "global_local"]
     plain = out / "rafdb/MPAFER" / table.stem
-    assert (plain / "seed1/results.json").is_file(), "the default variant is the plain run"
-    assert "91.64" in table.with_suffix(".md").read_text().split("## Published")[1]
+    assert read_plans(plain) == {"alignment": {f"rafdb/{plain.name}": "global-local"}}
 
-    del options["TRAINER.MPAFER.TOP_K"]
-    status, said = script("k", "rafdb", "tiny", "2", *words(options), cwd=world, **chosen)
+    status, said = script("k", "rafdb", "tiny", "2", *common, cwd=tmp_path, **chosen)
     assert status == 1 and said.count("done in") == 1, said
     assert re.search(r"failed, with .*\n\[1/3\] k = 1 seed1: .*console\.txt: error: no luck", said), "and stops nothing"
     assert "[3/3] k = 4 seed1 finished already, skipped" in said
     assert "no result of 'k = 1'" in said and "no result of the reference 'k = 16'" in said, "of four patches"
     (curve,) = (out / "rafdb/ablation_k").glob("*_curve.csv")
     assert [line.split(",")[:2] for line in curve.read_text().splitlines()] == [["k", "n"], ["2", "1"], ["4", "1"]]
+    stem = curve.stem.removesuffix("_curve")
+    assert read_plans(plain)["k"] == {f"rafdb/{stem}": "k = 4"} and stem != plain.name
 
     made = {path.name: path.read_bytes() for path in curve.parent.iterdir()}
     again = tmp_path / "again"
-    main(["k", str(out), "--out", str(again), "--stem", curve.stem.removesuffix("_curve")])
+    main(["k", str(out), "--out", str(again), "--stem", stem])
     assert {path.name: path.read_bytes() for path in again.iterdir()} == made and len(made) == 9
+
+
+@pytest.mark.slow
+def test_real_runs_make_a_table(tmp_path: Path) -> None:
+    """The real train.py on a miniature RAF-DB: three alignments on validation images."""
+    world, out = make_world(tmp_path), tmp_path / "out"
+    options = {"TRAINER.MPAFER.TOP_K": "4"} | SMALL | {"OPTIM.MAX_EPOCH": "1", "DATASET.VAL_FRACTION": "0.25"}
+    options |= {"MODEL.BACKBONE.NAME": small_clip(world)}
+    words = [word for pair in options.items() for word in pair]
+    chosen = {"DATA": f"{world}/data", "OUT": str(out), "JOBS": "2", "SPLIT": "val"}
+    status, said = script("alignment", "rafdb", "tiny", "2", *words, cwd=world, **chosen)
+    assert status == 0 and said.count("done in") == 3, said
+    assert re.search(r"\[2/3\] sparse local seed1 started", said)
+    (table,) = (out / "rafdb/ablation_alignment").glob("*.json")
+    found = json.loads(table.read_text())
+    assert [row["variant"] for row in found["tables"][0]["rows"]] == ["global", "sparse local", "global-local"]
+    assert found["split"] == "val" and found["test_images"] == 14
+    assert (out / "rafdb/MPAFER" / table.stem / "seed1/results.json").is_file(), "the default variant is the plain run"
+    assert "91.64" in table.with_suffix(".md").read_text().split("## Published")[1]
 
 
 @pytest.mark.parametrize(

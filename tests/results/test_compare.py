@@ -457,8 +457,9 @@ def test_script_takes_every_method_with_the_config_ours_first(script: Any) -> No
     known = sorted(path.parent.name for path in (REPO / "configs/trainers").glob("*/tiny.yaml"))
     status, said, calls = script("sketchfer", "-1", SEEDS="1", JOBS="4")
     assert status == 0, said
-    assert calls[0].startswith("MPAFER ") or calls[1].startswith("MPAFER ") or "[1/" in said
-    assert sorted({call.split()[0] for call in calls if call != "ended"}) == known
+    begun = [call.split()[0] for call in calls if call != "ended"]
+    assert "MPAFER" in begun[:4], "among the first four, which start together"
+    assert sorted(begun) == known
     assert re.search(rf"^\[1/{len(known)}\] MPAFER all seed1 started", said, re.M)
 
 

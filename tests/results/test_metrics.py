@@ -165,17 +165,16 @@ def test_what_is_written_is_read_again(tmp_path, sample):
     assert (again / "results.json").read_bytes() == (tmp_path / "results.json").read_bytes()
 
 
-def test_files_of_before_are_read(tmp_path, sample):
-    """Without a number of their schema, run by an engine called builtin, with the options of every method."""
-    file = write(tmp_path, sample)
-    old = json.loads(file.read_text())
-    del old["schema"], old["peak_memory_bytes"], old["peak_memory_of"]
-    old["engine"] = {"name": "builtin", "version": "0.1.0"}
-    old["config"]["TRAINER"]["COOP"] = {"N_CTX": 16}
-    file.write_text(json.dumps(old))
-    run = RunResult.read(file)
-    assert run.schema == 1 and run.engine["name"] == "builtin" and run.peak_memory_bytes == 0
-    assert run.metrics == old["metrics"] and run.commit == old["commit"]
+def test_a_file_of_the_first_schema_is_read() -> None:
+    """It has no number; an engine called builtin ran it, and its config has the options of every method."""
+    file = Path(__file__).parent / "data/results_of_schema_1.json"
+    content, run = json.loads(file.read_text()), RunResult.read(file)
+    assert "schema" not in content and {"COOP", "MPAFER"} <= content["config"]["TRAINER"].keys()
+    assert (run.schema, run.engine["name"], run.dataset, run.trained_on) == (1, "builtin", "SketchFER", "SketchFER")
+    assert list(run.labels) == [0, 1, 2, 0, 1, 2] and run.images[0] == "sketchfer/test/0.png" and run.learnable_values
+    assert run.metrics == content["metrics"] and 100 * run.correct.mean() == pytest.approx(run.metrics["accuracy"])
+    assert run.config == content["config"] and run.commit == content["commit"] and run.versions["torch"]
+    assert run.cross is None and run.peak_memory_of == "process"
 
 
 @pytest.mark.parametrize(
@@ -185,6 +184,9 @@ def test_files_of_before_are_read(tmp_path, sample):
         (lambda record: record.update(schema=99), "is of schema 99, a newer mpafer's; this one reads up to"),
         (lambda record: record["predictions"][3].pop("pred"), r"its predictions are damaged \(KeyError\('pred'\)\)"),
         (lambda record: record["predictions"][3].update(pred="joy"), "its predictions are damaged"),
+        (lambda record: record.update(config=None), "its config is a NoneType"),
+        (lambda record: record.update(metrics=[1]), "its metrics is a list"),
+        (lambda record: record.update(schema="2"), "its schema is a str"),
     ],
 )
 def test_one_message_names_a_file_that_is_none(tmp_path, sample, spoil, message):
