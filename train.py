@@ -68,12 +68,16 @@ def setup_cfg(args: argparse.Namespace) -> CfgNode:
 
 def main(args: argparse.Namespace) -> None:
     from mpafer.common import distributed
+    from mpafer.common.errors import OptionError
     from mpafer.common.seeds import set_random_seed
     from mpafer.common.versions import package_version
     from mpafer.engine.log import collect_env_info, setup_logger
     from mpafer.run_config import find_method
 
     cfg = setup_cfg(args)
+    for key, flag in (("TRAINER", "--trainer"), ("DATASET", "--dataset-config-file")):
+        if not cfg[key].NAME:
+            raise OptionError(f"{key}.NAME is empty: name it by {flag}")
     distributed.init(cfg.USE_CUDA)
     if cfg.SEED < 0:
         cfg.SEED = run_seed(cfg)

@@ -40,7 +40,7 @@ def find(what: str, name: str, known: Mapping[str, T]) -> T:
         OptionError: nothing does; the closest name is shown.
     """
     if name not in known:
-        raise OptionError(f"no {what} {name!r}: {closest(name, known)}" if name else f"no {what} is named")
+        raise OptionError(f"no {what} {name!r}: {closest(name, known)}")
     return known[name]
 
 
