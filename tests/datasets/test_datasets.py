@@ -15,7 +15,7 @@ from PIL import Image, ImageChops, ImageStat
 from support.miniatures import RAFDB_LAYOUTS, make_rafdb, make_sketchfer, rafdb_rows
 
 from mpafer.datasets import DATASETS, crops, find_dataset, labels
-from mpafer.datasets import reading as files
+from mpafer.datasets import items as files
 from mpafer.datasets.items import MissingDataError
 from mpafer.datasets.rafdb import RAFDB
 from mpafer.prompting.expressions import CLASSES

@@ -26,7 +26,7 @@ from support.miniatures_fer import (
     make_ferplus_parts,
 )
 
-from mpafer.datasets import reading as files
+from mpafer.datasets import items as files
 from mpafer.datasets.__main__ import main
 from mpafer.datasets.rafdb import RAFDB
 from mpafer.doctor import duplicates, images, subject
