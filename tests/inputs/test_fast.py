@@ -390,24 +390,10 @@ def test_images_of_two_sizes_in_a_batch_are_refused(cfg: Any, tmp_path: Path) ->
         parts.augment_into(out, stored[1])
 
 
-def count_and_store(root: Path, paths: list[str]) -> None:
-    """In a process of its own: open the store, leaving a file for each image decoded."""
-    calls = []
-
-    def decode(path: str) -> np.ndarray:
-        calls.append(path)
-        time.sleep(0.02)
-        return np.asarray(read_image(path))
-
-    opened = open_store(paths, decode, "race", root, 1.0)
-    total = sum(int(opened[i].long().sum()) for i in range(len(paths)))
-    (root / f"{os.getpid()}.count").write_text(f"{len(calls)} {total}")
-
-
 def test_of_two_processes_one_decodes(faces: list[Datum], tmp_path: Path) -> None:
     paths = [item.impath for item in faces]
     context = engine_toy.processes()
-    processes = [context.Process(target=count_and_store, args=(tmp_path, paths)) for _ in range(2)]
+    processes = [context.Process(target=engine_toy.count_and_store, args=(tmp_path, paths)) for _ in range(2)]
     for process in processes:
         process.start()
     for process in processes:

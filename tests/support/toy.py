@@ -7,6 +7,7 @@ import io
 import multiprocessing
 import os
 import sys
+import time
 from multiprocessing import forkserver
 from multiprocessing.context import BaseContext
 from pathlib import Path
@@ -29,6 +30,8 @@ from mpafer.engine.optim import build_optimizer
 from mpafer.engine.schedule import build_lr_scheduler
 from mpafer.engine.trainer import Trainer
 from mpafer.inputs.datum import Datum
+from mpafer.inputs.reading import read_image
+from mpafer.inputs.store import open_store
 
 AUGMENTATIONS = ("random_resized_crop", "random_flip", "colorjitter", "normalize", "random_erasing")
 SPLITS = {"train": 24, "val": 9, "test": 13}
@@ -171,3 +174,17 @@ def save_forever(directory: Path) -> None:
         for epoch in range(1, 1_000_000):
             save_checkpoint({"value": torch.full((200_000,), float(epoch))}, directory, epoch=epoch)
             prune_checkpoints(directory, keep=lambda epoch: False)
+
+
+def count_and_store(root: Path, paths: list[str]) -> None:
+    """In a process of its own: open the store, leaving a file for each image decoded."""
+    calls = []
+
+    def decode(path: str) -> np.ndarray:
+        calls.append(path)
+        time.sleep(0.02)
+        return np.asarray(read_image(path))
+
+    opened = open_store(paths, decode, "race", root, 1.0)
+    total = sum(int(opened[i].long().sum()) for i in range(len(paths)))
+    (root / f"{os.getpid()}.count").write_text(f"{len(calls)} {total}")
