@@ -113,5 +113,5 @@ def test_help_does_not_wait_for_torch(repo, tmp_path):
     modules = [".".join(path.with_suffix("").parts).removesuffix(".__main__") for path in commands]
     modules = [name if name.startswith("mpafer.") else f"mpafer.{name}" for name in modules]
     assert {"mpafer.predict", "mpafer.datasets", "mpafer.plug"} <= set(modules)
-    said = run(sys.executable, "-c", HELP, str(repo / "train.py"), *modules, cwd=tmp_path)
-    assert said.count("usage: ") == len(modules) + 1
+    printed = run(sys.executable, "-c", HELP, str(repo / "train.py"), *modules, cwd=tmp_path)
+    assert printed.count("usage: ") == len(modules) + 1

@@ -38,7 +38,7 @@ def content(**metrics: float) -> str:
 
 @pytest.fixture
 def script(repo, tmp_path):
-    """Run a script from a foreign folder; gives (exit status, what it said, the calls of train.py)."""
+    """Run a script from a foreign folder; gives (exit status, what it printed, the calls of train.py)."""
     calls, stub = tmp_path / "calls", tmp_path / "python-stub"
     template = tmp_path / "template.json"
     template.write_text(content(accuracy=4242, uar=50.5, macro_f1=60, ece=5))
@@ -68,8 +68,8 @@ def option(call: list[str], name: str) -> str:
 
 
 def test_main_calls_train_per_seed_as_coop_does(script, repo):
-    status, said, calls = script("mpafer/main.sh", "rafdb")
-    assert status == 0, said
+    status, printed, calls = script("mpafer/main.sh", "rafdb")
+    assert status == 0, printed
     assert [option(call, "--output-dir") for call in calls] == [
         f"output/rafdb/MPAFER/vit_b16_all/seed{seed}" for seed in (1, 2, 3)
     ]
@@ -85,7 +85,7 @@ def test_main_calls_train_per_seed_as_coop_does(script, repo):
     }.items():
         assert option(call, name) == value
     assert Path(call[0]).parent.joinpath("configs/trainers/MPAFER/vit_b16.yaml").is_file()
-    assert "82.00 ± 1.00" in said and "50.50 ± 0.00" in said
+    assert "82.00 ± 1.00" in printed and "50.50 ± 0.00" in printed
 
 
 def test_environment_config_and_shots(script):
@@ -114,8 +114,8 @@ def test_extra_options_reach_train_and_name_the_folder(script):
         ["DATASET.DESCRIPTIONS", "x" * 300 + "1"],
         ["DATASET.DESCRIPTIONS", "x" * 300 + "2"],
     ):
-        status, said, (call,) = script("mpafer/main.sh", "rafdb", "vit_b16", "-1", *extra, SEEDS="1")
-        assert status == 0, said
+        status, printed, (call,) = script("mpafer/main.sh", "rafdb", "vit_b16", "-1", *extra, SEEDS="1")
+        assert status == 0, printed
         assert call[len(call) - len(extra) :] == extra
         folders.add(option(call, "--output-dir"))
     assert len(folders) == 7, "each set of options has a folder of its own"
@@ -130,15 +130,19 @@ def test_finished_runs_are_skipped_and_half_finished_resumed(script, tmp_path):
     (seeds / "seed2/prompts").mkdir(parents=True)
     (seeds / "seed2/prompts/model.pth.tar-3").touch()  # what a killed run leaves
     (seeds / "seed3").mkdir()  # a run that failed before its first checkpoint
-    _, said, calls = script("mpafer/main.sh", "rafdb")
+    _, printed, calls = script("mpafer/main.sh", "rafdb")
     assert [option(call, "--seed") for call in calls] == ["2", "3"]
-    assert re.search("skipped.*seed1", said) and re.search("resumed.*seed2", said) and re.search("started.*seed3", said)
+    assert (
+        re.search("skipped.*seed1", printed)
+        and re.search("resumed.*seed2", printed)
+        and re.search("started.*seed3", printed)
+    )
 
 
 def test_the_first_failure_stops(script):
-    status, said, calls = script("mpafer/main.sh", "rafdb", FAIL_AT="2")
+    status, printed, calls = script("mpafer/main.sh", "rafdb", FAIL_AT="2")
     assert status == 3 and [option(call, "--seed") for call in calls] == ["1", "2"]
-    assert "±" not in said
+    assert "±" not in printed
 
 
 @pytest.mark.parametrize(
@@ -153,22 +157,22 @@ def test_the_first_failure_stops(script):
     ],
 )
 def test_wrong_calls_are_explained(script, arguments, message):
-    status, said, calls = script("mpafer/main.sh", *arguments)
+    status, printed, calls = script("mpafer/main.sh", *arguments)
     assert status == 2 and not calls
-    assert re.search(message, said, re.DOTALL), said
+    assert re.search(message, printed, re.DOTALL), printed
 
 
 def test_demo_runs_three_methods_into_one_table(script):
-    status, said, calls = script("demo.sh")
-    assert status == 0, said
+    status, printed, calls = script("demo.sh")
+    assert status == 0, printed
     assert [(option(call, "--trainer"), Path(option(call, "--config-file")).stem) for call in calls] == [
         ("ZeroshotCLIP", "tiny"),
         ("CoOp", "tiny"),
         ("MPAFER", "tiny"),
     ]
     assert all(Path(option(call, "--config-file")).is_file() for call in calls)
-    assert said.count("81.00") == 3 and "output/demo" in said.splitlines()[-1]
-    assert len([line for line in said.splitlines() if "WAR" in line]) == 1, "one table"
+    assert printed.count("81.00") == 3 and "output/demo" in printed.splitlines()[-1]
+    assert len([line for line in printed.splitlines() if "WAR" in line]) == 1, "one table"
 
 
 # --- report ---------------------------------------------------------------------------------------

@@ -208,8 +208,10 @@ def test_bad_input_is_one_clear_message(world: Path, tmp_path: Path, options: di
 def test_the_front_door_shows_one_line(world: Path, tmp_path: Path) -> None:
     """Of a process: its status, and all that it says of an error; of a package that is not there too."""
     wrong = run(world, tmp_path / "out", **{"DATASET.ROOT": "nowhere"})
-    said = [line for line in wrong.stderr.splitlines() if "Traceback" in line or line.startswith("error: ")]
-    assert wrong.returncode == 1 and len(said) == 1 and said[0].startswith("error: RAFDB was not found"), wrong.stderr
+    printed = [line for line in wrong.stderr.splitlines() if "Traceback" in line or line.startswith("error: ")]
+    assert wrong.returncode == 1 and len(printed) == 1 and printed[0].startswith("error: RAFDB was not found"), (
+        wrong.stderr
+    )
     command = [sys.executable, "-I", "-S", *arguments(world, tmp_path / "out")]
     absent = subprocess.run(command, capture_output=True, text=True)
     assert absent.returncode == 1 and "pip install -e" in absent.stderr and "Traceback" not in absent.stderr

@@ -172,10 +172,10 @@ def test_launcher_messages(world: Path, tmp_path: Path, capsys: pytest.CaptureFi
     assert run_command(PLUG, "--configs").strip() == str(REPO / "configs/dassl")
     with pytest.raises(SystemExit, match=r"^error: .*name the train.py of a CoOp"):
         run_command(PLUG, str(tmp_path / "train.py"))
-    for words, said in (((), "name the checkout's train.py"), (("--repair", "train.py"), "ambiguous option")):
+    for words, printed in (((), "name the checkout's train.py"), (("--repair", "train.py"), "ambiguous option")):
         with pytest.raises(SystemExit, match="2"):
             run_command(PLUG, *words)
-        assert said in capsys.readouterr().err
+        assert printed in capsys.readouterr().err
     runner = make_checkout(tmp_path / "checkout")
     with pytest.raises(SystemExit, match=r"^error: TOP_K is 1000"):
         run_command(PLUG, str(runner), *flags(world, tmp_path / "run"), "TRAINER.MPAFER.TOP_K", "1000")

@@ -174,7 +174,7 @@ def test_table_of_pixels(cfg, tmp_path, caplog):
         CKPlus(cfg)
 
 
-# --- what is wrong is said ------------------------------------------------------------------------
+# --- what is wrong is reported ------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -103,7 +103,7 @@ def test_originals_without_boxes(cfg, tmp_path):
         RAFDB(cfg)
 
 
-# --- what is wrong is said ------------------------------------------------------------------------
+# --- what is wrong is reported ------------------------------------------------------------------------
 
 
 def test_missing_data_shows_tree_and_access(cfg, tmp_path):

@@ -73,8 +73,8 @@ def aligned(base: Path, stem: str) -> Path:
 @pytest.mark.parametrize("layout", RAFDB_LAYOUTS)
 def test_healthy_is_ok(check, tmp_path, layout):
     make_rafdb(tmp_path, layout)
-    status, said, report = check()
-    assert status == 0 and said.splitlines()[-1] == "OK" and "To do" not in said
+    status, printed, report = check()
+    assert status == 0 and printed.splitlines()[-1] == "OK" and "To do" not in printed
     assert report["status"] == "ok" and not report["findings"]
     assert sum(report["sizes"].values()) == 21
 
@@ -82,10 +82,10 @@ def test_healthy_is_ok(check, tmp_path, layout):
 def test_drawn_faces_are_ok(check, tmp_path):
     """Many faces of a few people, drawn alike: they must not be taken for copies."""
     make_sketchfer(tmp_path)
-    status, said, report = check(name="sketchfer8")
-    assert status == 0 and said.splitlines()[-1] == "OK" and not report["findings"]
-    status, said, report = check(name="sketchfer")
-    assert status == 0 and said.splitlines()[-1] == "OK"
+    status, printed, report = check(name="sketchfer8")
+    assert status == 0 and printed.splitlines()[-1] == "OK" and not report["findings"]
+    status, printed, report = check(name="sketchfer")
+    assert status == 0 and printed.splitlines()[-1] == "OK"
     assert kinds(report) == ["unlisted"], "the images of contempt: a note"
 
 
@@ -184,13 +184,13 @@ CONSEQUENCES = {"counts", "unlisted"}  # of an image that is not named any more
 def test_each_damage_is_told(check, tmp_path, damage):
     act, kind, message = DAMAGES[damage]
     act(make_rafdb(tmp_path))
-    status, said, report = check()
-    assert set(kinds(report)) - CONSEQUENCES - {kind} == set(), said
-    assert kind in kinds(report), said
+    status, printed, report = check()
+    assert set(kinds(report)) - CONSEQUENCES - {kind} == set(), printed
+    assert kind in kinds(report), printed
     severity = KINDS[kind].severity
     assert status == (severity == "error")
-    assert report["status"] == f"{severity}s" and "To do:" in said and said.splitlines()[-1] != "OK"
-    part = said[said.index(f"{severity} [{kind}]") :]
+    assert report["status"] == f"{severity}s" and "To do:" in printed and printed.splitlines()[-1] != "OK"
+    part = printed[printed.index(f"{severity} [{kind}]") :]
     assert KINDS[kind].title in part and KINDS[kind].cure in part
     assert re.search(message, part), part
 
@@ -199,8 +199,8 @@ def test_unlisted_images_are_a_note(check, tmp_path):
     base = make_rafdb(tmp_path)
     noise(base / "Image/aligned/stranger.png", (100, 100), 99)
     noise(base / "Image/original/elsewhere.jpg", (100, 100), 98)  # where no image in use lies: another form of the set
-    status, said, report = check()
-    assert status == 0 and said.splitlines()[-1] == "OK" and "note: images that lie beside" in said
+    status, printed, report = check()
+    assert status == 0 and printed.splitlines()[-1] == "OK" and "note: images that lie beside" in printed
     assert cases(report, "unlisted") == [{"files": [f"{base}/Image/aligned/stranger.png"], "detail": ""}]
 
 
@@ -208,9 +208,9 @@ def test_missing_class_folder_does_not_hide_the_rest(check, tmp_path):
     base = make_rafdb(tmp_path, "class folders")
     shutil.rmtree(base / "train/3")
     next((base / "test/4").iterdir()).write_bytes(b"")
-    status, said, report = check()
+    status, printed, report = check()
     assert status == 1 and {"layout", "empty", "unreadable", "counts"} == set(kinds(report))
-    assert "train/3 for the images of disgust" in said and "disgust in train" in said
+    assert "train/3 for the images of disgust" in printed and "disgust in train" in printed
 
 
 def test_originals_with_missing_and_bad_parts(check, tmp_path):
@@ -244,13 +244,13 @@ def test_everything_at_once(check, tmp_path):
     relabel(base, "train_00009", 8)
     relabel(base, "train_00010", 9)
     copy(base, "train_00011", "test_0001")
-    status, said, report = check()
+    status, printed, report = check()
     assert status == 1 and {"lists", "missing", "unreadable", "leak"} <= set(kinds(report))
     assert [case["files"] for case in cases(report, "missing")] == [[str(path)] for path in gone]
     assert len(cases(report, "lists")) == 2
-    part = said[said.index("[missing]") : said.index("[unreadable]")]
+    part = printed[printed.index("[missing]") : printed.index("[unreadable]")]
     assert "missing files: 7" in part and "and 2 more" in part and part.count("_aligned.jpg") == 5
-    numbers = [line.split(".")[0] for line in said.splitlines() if line[:1].isdigit()]
+    numbers = [line.split(".")[0] for line in printed.splitlines() if line[:1].isdigit()]
     assert numbers == [str(number) for number in range(1, len(numbers) + 1)]
 
 
@@ -263,7 +263,7 @@ def test_counts_and_imbalance(check, tmp_path, monkeypatch):
     edit_list(base, lambda rows: [*rows, *(f"train_{number:05d}.jpg 4" for number in range(15, 19))])
     for number in range(15, 19):
         noise(aligned(base, f"train_{number:05d}"), (100, 100), number + 100)
-    status, said, report = check()
+    status, printed, report = check()
     assert status == 0 and kinds(report) == ["counts"]
     assert report["counts"]["train"]["happiness"] == {"found": 6, "published": 4772}
     assert report["imbalance"]["train"] == {
@@ -272,8 +272,10 @@ def test_counts_and_imbalance(check, tmp_path, monkeypatch):
         "images": [6, 2],
         "ratio": 3.0,
     }
-    assert "happiness has 3.0 times the images of surprise (6 and 2)" in said
-    assert re.search(r"happiness +6 +4,772 +1 +1\n", said) and re.search(r"all +18 +12,271 +7 +7\n", said), said
+    assert "happiness has 3.0 times the images of surprise (6 and 2)" in printed
+    assert re.search(r"happiness +6 +4,772 +1 +1\n", printed) and re.search(r"all +18 +12,271 +7 +7\n", printed), (
+        printed
+    )
 
 
 def test_json_alone_on_stdout(tmp_path, capsys):
@@ -287,8 +289,8 @@ def test_accepted_errors_are_warnings(check, tmp_path):
     leak(make_rafdb(tmp_path))
     assert check()[0] == 1
     assert check("--accept", "missing")[0] == 1, "the control: another kind"
-    status, said, report = check("--accept", "leak")
-    assert status == 0 and "warning [leak]" in said and report["status"] == "warnings"
+    status, printed, report = check("--accept", "leak")
+    assert status == 0 and "warning [leak]" in printed and report["status"] == "warnings"
 
 
 @pytest.mark.parametrize(
@@ -309,8 +311,8 @@ def test_mistakes_on_the_command_line(tmp_path, arguments, message):
 
 def test_options_reach_the_loader(check, tmp_path):
     make_rafdb(tmp_path)
-    status, said, _ = check("TEST.FINAL_MODEL", "best_val", "DATASET.VAL_FRACTION", "0.01")
-    assert status == 1 and "cannot cut DATASET.VAL_FRACTION" in said
+    status, printed, _ = check("TEST.FINAL_MODEL", "best_val", "DATASET.VAL_FRACTION", "0.01")
+    assert status == 1 and "cannot cut DATASET.VAL_FRACTION" in printed
 
 
 def test_command_from_a_shell(tmp_path):
@@ -394,8 +396,8 @@ def test_labels_that_no_class_has(check, tmp_path, monkeypatch):
         }
 
     monkeypatch.setattr(RAFDB, "read", shifted)
-    status, said, report = check()
-    assert status == 1 and {"labels", "empty"} <= set(kinds(report)) and "7 in train" in said
+    status, printed, report = check()
+    assert status == 1 and {"labels", "empty"} <= set(kinds(report)) and "7 in train" in printed
 
 
 def test_faults_of_our_own_keep_their_traceback(cfg, tmp_path, monkeypatch):
@@ -414,8 +416,8 @@ def test_what_a_loader_logs_is_reported(check, tmp_path, monkeypatch):
     make_rafdb(tmp_path)
     read = RAFDB.read
     monkeypatch.setattr(RAFDB, "read", lambda *args: files.log.warning("3 rows left out") or read(*args))
-    status, said, report = check()
-    assert status == 0 and "3 rows" in said
+    status, printed, report = check()
+    assert status == 0 and "3 rows" in printed
     assert cases(report, "warnings") == [{"files": [], "detail": "3 rows left out"}]
 
 

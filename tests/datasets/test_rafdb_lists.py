@@ -19,7 +19,7 @@ def official(cfg, root: Path) -> tuple[Path, list[tuple[str, int]]]:
     return folder, [(item.impath, item.label) for item in data.train_x + data.test]
 
 
-def said(cfg) -> list[tuple[str, int]]:
+def printed(cfg) -> list[tuple[str, int]]:
     data = RAFDB(cfg)
     return [(item.impath, item.label) for item in data.train_x + data.test]
 
@@ -45,7 +45,7 @@ def test_two_halves(cfg, tmp_path):
     with pytest.raises(MissingDataError, match=r"train\.txt is there, but not .*test\.txt"):
         RAFDB(cfg)
     write(folder / "test.txt", "\r\n".join(row for row in rows if row.startswith("test")))
-    assert said(cfg) == expected
+    assert printed(cfg) == expected
 
 
 @pytest.mark.parametrize("first", [1, 101])
@@ -55,7 +55,7 @@ def test_three_files_in_any_order(cfg, tmp_path, first):
     tables["images.txt"].reverse()
     tables["train_test_split.txt"] = tables["train_test_split.txt"][5:] + tables["train_test_split.txt"][:5]
     save(folder, tables)
-    assert said(cfg) == expected
+    assert printed(cfg) == expected
 
 
 @pytest.mark.parametrize(

@@ -53,8 +53,8 @@ def test_the_command_shows_and_writes_every_row(folder: Path, tmp_path: Path, mo
 
     monkeypatch.setattr(import_module("floor"), "measure", measure)
     options = ("--rows", "floor", "--size", "toy", "--batch", "2", "--repeats", "1", "--json", f"{tmp_path}/rows.json")
-    said = run_command(str(folder / "run.py"), *options)
-    assert "product" in said and "12.5" in said and "copy: no GPU here" in said
+    printed = run_command(str(folder / "run.py"), *options)
+    assert "product" in printed and "12.5" in printed and "copy: no GPU here" in printed
     assert [(settings.size, settings.batch, settings.repeats) for settings in asked] == [("toy", 2, 1)]
     found = json.loads((tmp_path / "rows.json").read_text())
     assert found["machine"]["size"] == "toy" and [row["met"] for row in found["rows"]] == [True, None]

@@ -187,8 +187,10 @@ def test_a_table_has_the_variants_in_order_against_the_reference(tmp_path: Path,
     finish_all(runs, "alignment", config="rafdb")
     finish_all(runs, "losses", config="rafdb")  # one more of each: other runs of the same config
     main(["alignment", str(runs), "--out", str(out)])
-    said = capsys.readouterr().out
-    assert re.search(r"\nglobal +2 +99\.50 ± 0\.24.*\nsparse local +2 +96\.17.*\nglobal-local +2 +92\.83.* - +-", said)
+    printed = capsys.readouterr().out
+    assert re.search(
+        r"\nglobal +2 +99\.50 ± 0\.24.*\nsparse local +2 +96\.17.*\nglobal-local +2 +92\.83.* - +-", printed
+    )
 
     data = json.loads((out / "ablation.json").read_text())
     rows = data["tables"][0]["rows"]
@@ -389,8 +391,8 @@ def test_the_script_runs_what_is_missing_notes_the_plan_and_makes_the_tables(tmp
     chosen = {"OUT": str(out), "JOBS": "2", "SPLIT": "val", "PYTHON": str(stub)}
 
     given = ["TRAINER.MPAFER.TOP_K", "4", *common]
-    status, said = script("alignment", "rafdb", "tiny", "2", *given, cwd=tmp_path, **chosen)
-    assert status == 0 and said.count("done in") == 3, said
+    status, printed = script("alignment", "rafdb", "tiny", "2", *given, cwd=tmp_path, **chosen)
+    assert status == 0 and printed.count("done in") == 3, printed
     (table,) = (out / "rafdb/ablation_alignment").glob("*.json")
     found = json.loads(table.read_text())
     assert [row["variant"] for row in found["tables"][0]["rows"]] == ["global", "sparse local", "global-local"]
@@ -398,11 +400,13 @@ def test_the_script_runs_what_is_missing_notes_the_plan_and_makes_the_tables(tmp
     plain = out / "rafdb/MPAFER" / table.stem
     assert read_plans(plain) == {"alignment": {f"rafdb/{plain.name}": "global-local"}}
 
-    status, said = script("k", "rafdb", "tiny", "2", *common, cwd=tmp_path, **chosen)
-    assert status == 1 and said.count("done in") == 1, said
-    assert re.search(r"failed, with .*\n\[1/3\] k = 1 seed1: .*console\.txt: error: no luck", said), "and stops nothing"
-    assert "[3/3] k = 4 seed1 finished already, skipped" in said
-    assert "no result of 'k = 1'" in said and "no result of the reference 'k = 16'" in said, "of four patches"
+    status, printed = script("k", "rafdb", "tiny", "2", *common, cwd=tmp_path, **chosen)
+    assert status == 1 and printed.count("done in") == 1, printed
+    assert re.search(r"failed, with .*\n\[1/3\] k = 1 seed1: .*console\.txt: error: no luck", printed), (
+        "and stops nothing"
+    )
+    assert "[3/3] k = 4 seed1 finished already, skipped" in printed
+    assert "no result of 'k = 1'" in printed and "no result of the reference 'k = 16'" in printed, "of four patches"
     (curve,) = (out / "rafdb/ablation_k").glob("*_curve.csv")
     assert [line.split(",")[:2] for line in curve.read_text().splitlines()] == [["k", "n"], ["2", "1"], ["4", "1"]]
     stem = curve.stem.removesuffix("_curve")
@@ -422,9 +426,9 @@ def test_real_runs_make_a_table(tmp_path: Path) -> None:
     options |= {"MODEL.BACKBONE.NAME": small_clip(world)}
     words = [word for pair in options.items() for word in pair]
     chosen = {"DATA": f"{world}/data", "OUT": str(out), "JOBS": "2", "SPLIT": "val"}
-    status, said = script("alignment", "rafdb", "tiny", "2", *words, cwd=world, **chosen)
-    assert status == 0 and said.count("done in") == 3, said
-    assert re.search(r"\[2/3\] sparse local seed1 started", said)
+    status, printed = script("alignment", "rafdb", "tiny", "2", *words, cwd=world, **chosen)
+    assert status == 0 and printed.count("done in") == 3, printed
+    assert re.search(r"\[2/3\] sparse local seed1 started", printed)
     (table,) = (out / "rafdb/ablation_alignment").glob("*.json")
     found = json.loads(table.read_text())
     assert [row["variant"] for row in found["tables"][0]["rows"]] == ["global", "sparse local", "global-local"]
@@ -448,6 +452,6 @@ def test_real_runs_make_a_table(tmp_path: Path) -> None:
 def test_wrong_calls_are_explained(
     tmp_path: Path, arguments: list[str], variables: dict[str, str], message: str
 ) -> None:
-    status, said = script(*arguments, cwd=tmp_path, PYTHON="false", **variables)
-    assert status == 2 and re.search(message, said, re.DOTALL), said
+    status, printed = script(*arguments, cwd=tmp_path, PYTHON="false", **variables)
+    assert status == 2 and re.search(message, printed, re.DOTALL), printed
     assert not list(tmp_path.iterdir())

@@ -208,8 +208,8 @@ def png_size(data: bytes) -> tuple[int, int]:
 def test_files_and_figures(runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "comparison"
     main([str(runs), "--out", str(out)])
-    said = capsys.readouterr().out
-    assert re.search(r"MPAFER +2 +82\.50 ± 3\.54", said) and "95 % interval" in said and str(out) in said
+    printed = capsys.readouterr().out
+    assert re.search(r"MPAFER +2 +82\.50 ± 3\.54", printed) and "95 % interval" in printed and str(out) in printed
 
     text = (out / "comparison.md").read_text()
     assert re.search(
@@ -396,7 +396,7 @@ sed "s/MPAFER/$trainer/; s/4242/$seed/; s/4343/$shots/; s/4444/$learn/" {templat
 
 @pytest.fixture
 def script(tmp_path: Path) -> Callable[..., tuple[int, str, list[str]]]:
-    """Run compare.sh from a foreign folder; gives (exit status, what it said, the calls of train.py)."""
+    """Run compare.sh from a foreign folder; gives (exit status, what it printed, the calls of train.py)."""
     calls, stub = tmp_path / "calls", tmp_path / "python-stub"
     made = result(tmp_path / "template", "MPAFER", "x", 4242, range(90), shots=4343, learn=4444)
     stub.write_text(STUB.format(python=sys.executable, calls=calls, template=made))
@@ -419,32 +419,32 @@ def test_script_runs_skips_resumes_and_survives_a_failure(script: Any, tmp_path:
     half.mkdir(parents=True)
     (half / "model.pth.tar-3").touch()
     chosen = {"CFG": "tiny", "METHODS": "MPAFER ZeroshotCLIP", "SEEDS": "1 2"}
-    status, said, calls = script("rafdb", "4", "-1", "OPTIM.MAX_EPOCH", "7", FAIL_AT="MPAFER 4 2", **chosen)
-    assert status == 1, said
+    status, printed, calls = script("rafdb", "4", "-1", "OPTIM.MAX_EPOCH", "7", FAIL_AT="MPAFER 4 2", **chosen)
+    assert status == 1, printed
     begun = [" ".join(call.split()[:3]) for call in calls if call != "ended"]
     assert begun == ["MPAFER 4 1", "MPAFER 4 2", "ZeroshotCLIP -1 1", "MPAFER -1 1", "MPAFER -1 2"]
-    assert re.search(r"\[1/5\] MPAFER 4shots seed1 started\n\[1/5\] MPAFER 4shots seed1 done in \d+ s\n", said)
-    assert "[2/5] MPAFER 4shots seed2 FAILED" in said and "[3/5] ZeroshotCLIP all seed1 done" in said
+    assert re.search(r"\[1/5\] MPAFER 4shots seed1 started\n\[1/5\] MPAFER 4shots seed1 done in \d+ s\n", printed)
+    assert "[2/5] MPAFER 4shots seed2 FAILED" in printed and "[3/5] ZeroshotCLIP all seed1 done" in printed
     folder = "output/rafdb/MPAFER/tiny_4shots_OPTIM.MAX_EPOCH=7/seed2"
-    assert f"seed2: {folder}/console.txt: error: the loss is NaN" in said.split("failed, with")[1]
-    assert "training MPAFER" not in said and "training MPAFER" in (tmp_path / folder / "console.txt").read_text()
+    assert f"seed2: {folder}/console.txt: error: the loss is NaN" in printed.split("failed, with")[1]
+    assert "training MPAFER" not in printed and "training MPAFER" in (tmp_path / folder / "console.txt").read_text()
     rows = list(csv.DictReader((tmp_path / "output/rafdb/comparison/comparison.csv").read_text().splitlines()))
     assert [(row["trainer"], row["shots"], row["n"]) for row in rows] == [
         ("MPAFER", "4", "1"), ("ZeroshotCLIP", "4", "1"), ("MPAFER", "-1", "2"), ("ZeroshotCLIP", "-1", "1"),
     ]  # fmt: skip
 
-    status, said, calls = script("rafdb", "4", "-1", "OPTIM.MAX_EPOCH", "7", **chosen)
-    assert status == 0, said
+    status, printed, calls = script("rafdb", "4", "-1", "OPTIM.MAX_EPOCH", "7", **chosen)
+    assert status == 0, printed
     assert [call.split()[:3] for call in calls] == [["MPAFER", "4", "2"], ["ended"]]
-    assert said.count("finished already, skipped") == 4 and "failed" not in said
-    status, said, calls = script("rafdb", **{**chosen, "METHODS": "MPAFER", "SEEDS": "2"})
-    assert "MPAFER all seed2 resumed" in said and len(calls) == 4, "16 shots and all are the default"
+    assert printed.count("finished already, skipped") == 4 and "failed" not in printed
+    status, printed, calls = script("rafdb", **{**chosen, "METHODS": "MPAFER", "SEEDS": "2"})
+    assert "MPAFER all seed2 resumed" in printed and len(calls) == 4, "16 shots and all are the default"
 
 
 def test_script_runs_several_at_once_each_with_its_share(script: Any) -> None:
     chosen = {"METHODS": "MPAFER ZeroshotCLIP", "SEEDS": "1 2 3", "JOBS": "2"}
-    status, said, calls = script("sketchfer", "-1", CUDA_VISIBLE_DEVICES="5,7", **chosen)
-    assert status == 0 and said.count("done in") == 4, said
+    status, printed, calls = script("sketchfer", "-1", CUDA_VISIBLE_DEVICES="5,7", **chosen)
+    assert status == 0 and printed.count("done in") == 4, printed
     running = [1 if call != "ended" else -1 for call in calls]
     assert max(itertools.accumulate(running)) == 2
     begun = [call for call in calls if call != "ended"]
@@ -455,12 +455,12 @@ def test_script_runs_several_at_once_each_with_its_share(script: Any) -> None:
 
 def test_script_takes_every_method_with_the_config_ours_first(script: Any) -> None:
     known = sorted(path.parent.name for path in (REPO / "configs/trainers").glob("*/tiny.yaml"))
-    status, said, calls = script("sketchfer", "-1", SEEDS="1", JOBS="4")
-    assert status == 0, said
+    status, printed, calls = script("sketchfer", "-1", SEEDS="1", JOBS="4")
+    assert status == 0, printed
     begun = [call.split()[0] for call in calls if call != "ended"]
     assert "MPAFER" in begun[:4], "among the first four, which start together"
     assert sorted(begun) == known
-    assert re.search(rf"^\[1/{len(known)}\] MPAFER all seed1 started", said, re.M)
+    assert re.search(rf"^\[1/{len(known)}\] MPAFER all seed1 started", printed, re.M)
 
 
 @pytest.mark.parametrize(
@@ -478,8 +478,8 @@ def test_script_takes_every_method_with_the_config_ours_first(script: Any) -> No
 def test_wrong_calls_are_explained_before_anything_runs(
     script: Any, arguments: list[str], variables: dict[str, str], message: str
 ) -> None:
-    status, said, calls = script(*arguments, **variables)
-    assert status == 2 and not calls and re.search(message, said, re.DOTALL), said
+    status, printed, calls = script(*arguments, **variables)
+    assert status == 2 and not calls and re.search(message, printed, re.DOTALL), printed
 
 
 @pytest.mark.parametrize(

@@ -149,10 +149,10 @@ def test_a_data_set_of_fewer_classes(
     options = ["DATASET.SUBSAMPLE_CLASSES", "happiness,anger", "TEST.CROSS_CLASSES", rule]
     place = ["--dataset", "rafdb", "--root", str(world / "data"), "--out", str(tmp_path), "--device", "cpu"]
     main([str(run), *place, *options])
-    said, record = capsys.readouterr().out, results(tmp_path)
+    printed, record = capsys.readouterr().out, results(tmp_path)
     others = [name for name in SEVEN if name not in ("happiness", "anger")]
     assert record["cross"]["absent"] == others and record["cross"]["rule"] == rule and record["num_images"] == 8
-    assert f"RAFDB lacks: {', '.join(others)};" in said and f"(TEST.CROSS_CLASSES {rule})" in said
+    assert f"RAFDB lacks: {', '.join(others)};" in printed and f"(TEST.CROSS_CLASSES {rule})" in printed
     names = SEVEN if rule == "keep" else ["happiness", "anger"]  # as the run orders them
     assert record["classnames"] == names
     known = truth(world)
@@ -169,11 +169,11 @@ def test_a_data_set_of_more_classes(world: Path, tmp_path: Path, capsys: pytest.
     source = world / "out/some"  # anger, happiness, fear, in this order
     place = ["--dataset", "RAFDB", "--root", str(world / "data"), "--out", str(tmp_path), "--device", "cpu"]
     main([str(source), *place])
-    said, record, known = capsys.readouterr().out, results(tmp_path), truth(world)
+    printed, record, known = capsys.readouterr().out, results(tmp_path), truth(world)
     names = ["anger", "happiness", "fear"]
     assert record["classnames"] == names and record["num_images"] == 12
     assert record["cross"]["dropped"] == {name: 4 for name in SEVEN if name not in names}
-    assert "Dropped, of classes the run does not know: 16 images (" in said and "lacks: none" in said
+    assert "Dropped, of classes the run does not know: 16 images (" in printed and "lacks: none" in printed
     assert all(names[row["label"]] == known[stem(row["image"])] for row in record["predictions"])
     assert record["metrics"] == results(source)["metrics"]
     wrong = Counter(known[stem(row["image"])] == SEVEN[row["label"]] for row in record["predictions"])
@@ -264,10 +264,10 @@ def test_the_table_has_measured_rows_and_published_ones_apart(
     masked = tmp_path / "affectnet7/MPAFER/vit_b16_all_TEST.CROSS_CLASSES=mask"
     result(masked, 1, 5, dataset="AffectNet7", rule="mask", absent=["fear"], dropped={})
     write_cross([tmp_path], tmp_path / "tables")
-    said = capsys.readouterr().out
+    printed = capsys.readouterr().out
     text = (tmp_path / "tables/cross_dataset.md").read_text()
     measured, published = text.split("## Published for training on RAFDB, not measured here")
-    assert "54.90" in published and "86.55" in published and "gACNN" in published and "gACNN" in said
+    assert "54.90" in published and "86.55" in published and "gACNN" in published and "gACNN" in printed
     assert not re.search("54.90|86.55|gACNN", measured)
     lines = [re.sub(" +", " ", line) for line in measured.splitlines() if line.startswith("| ")][1:]
     assert lines == [
