@@ -28,7 +28,9 @@ setup(
         "mpafer.prompting": ["*.yaml"],
         "mpafer.configs": ["**/*.yaml"],
     },
+    entry_points={"console_scripts": ["mpafer = mpafer.cli:main"]},
     install_requires=[
+        "click>=8",
         "filelock",
         "gdown",  # Dassl imports it
         "jinja2",
@@ -51,12 +53,14 @@ setup(
         "yacs",
     ],
     extras_require={
+        "cluster": ["submitit"],  # --launcher slurm
         "dev": [
             "import-linter>=2.6",  # no circles: acyclic_siblings
             "mypy",
             "pre-commit",
             "pytest",
             "ruff",
+            "submitit",
             "types-PyYAML",
             "types-tabulate",
             "types-tqdm",

@@ -1,17 +1,14 @@
 """Facial-expression data sets, one a file. Importing this package fills `DATASETS`.
 
-A new data set is a new file here, with a class under `@register_dataset`, and a YAML file in configs/datasets/.
+A new data set is a new file here, with a class under `@register_dataset`, and a YAML file in configs/datasets/; or a file
+elsewhere, see `mpafer.common.extensions`.
 """
 
-from importlib import import_module
-from pkgutil import iter_modules
-
+from mpafer.common.extensions import import_all
 from mpafer.common.options import find
 from mpafer.datasets.fer_dataset import DATASETS, FERDataset
 
-for _module in iter_modules(__path__):
-    if not _module.name.startswith("_"):  # __main__ is the command
-        import_module(f"{__name__}.{_module.name}")
+import_all(__name__, __path__)
 
 
 def find_dataset(name: str) -> type[FERDataset]:

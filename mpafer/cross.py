@@ -1,4 +1,4 @@
-"""Test a finished run on another data set: `python -m mpafer.cross RUN --dataset NAME --root DATA --out DIR`.
+"""Older form of `mpafer cross`. Test a finished run on another data set: `python -m mpafer.cross RUN --dataset NAME --root DATA --out DIR`.
 
 Classes are matched by name. Images of classes the run does not know are dropped; TEST.CROSS_CLASSES keep | mask says
 whether classes that the data set lacks may be answered. Backbone and transform are the run's.
@@ -37,21 +37,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
             write_cross(args.table, args.out)
         else:
-            test(args)
+            from mpafer.inference.cross import evaluate_and_tell
 
-
-def test(args: argparse.Namespace) -> None:
-    """Test a run and print what came out."""
-    import torch
-
-    from mpafer.inference.cross import evaluate
-
-    device = args.device or ("cuda" if torch.cuda.is_available() else "cpu")
-    metrics = evaluate(
-        args.run, args.dataset, args.root, args.out,
-        options=args.opts, epoch=args.epoch, backbone=args.backbone, device=device,
-    ).metrics  # fmt: skip
-    print(f"* accuracy: {metrics['accuracy']:.1f}%\n* uar: {metrics['uar']:.1f}%\nWritten: {args.out}")
+            evaluate_and_tell(
+                args.run, args.dataset, args.root, args.out,
+                options=args.opts, epoch=args.epoch, backbone=args.backbone, device=args.device,
+            )  # fmt: skip
 
 
 if __name__ == "__main__":

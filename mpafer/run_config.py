@@ -10,6 +10,7 @@ from yacs.config import CfgNode
 
 from mpafer.common.config import Values, merge, read_file, read_pairs
 from mpafer.common.defaults import add_keys, default_config
+from mpafer.common.extensions import load_extensions
 from mpafer.common.options import find
 from mpafer.configs import ROOT
 from mpafer.datasets import DATASETS, find_dataset
@@ -41,6 +42,7 @@ def run_config(
         MissingFileError: no such file.
         OptionError: an unknown method, data set or key, or an option of another method or data set.
     """
+    load_extensions()
     path = dataset_file(dataset)
     layers: list[tuple[str, Values]] = [(name, read_file(name)) for name in (path, str(method_file)) if name]
     if dataset and not path:
@@ -73,12 +75,19 @@ def find_method(name: str) -> type[PromptTrainer]:
     Raises:
         OptionError: there is none of this name; the closest one is named.
     """
-    return find("method", name, METHODS)
+    return find("method", name, methods())
 
 
-def shipped_datasets() -> list[str]:
-    """The YAML files of configs/datasets, without their ending."""
-    return sorted(path.stem for path in (ROOT / "datasets").glob("*.yaml"))
+def methods() -> dict[str, type[PromptTrainer]]:
+    """All methods, those of other packages and files too, by name."""
+    load_extensions()
+    return METHODS
+
+
+def datasets() -> dict[str, type[FERDataset]]:
+    """All data sets, those of other packages and files too, by the names of their classes."""
+    load_extensions()
+    return DATASETS
 
 
 def dataset_file(name: str) -> str:

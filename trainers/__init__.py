@@ -1,15 +1,12 @@
 """Methods, one a file. Importing this package fills `METHODS`.
 
 A new method is a new file here, with a trainer class under `@register_method`, and its YAML files in
-configs/trainers/<METHOD>/.
+configs/trainers/<METHOD>/; or a file elsewhere, see `mpafer.common.extensions`.
 """
 
-from importlib import import_module
-from pkgutil import iter_modules
-
+from mpafer.common.extensions import import_all
 from mpafer.trainers.base import METHODS
 
-for _module in iter_modules(__path__):
-    import_module(f"{__name__}.{_module.name}")
+import_all(__name__, __path__)
 
 __all__ = ["METHODS"]

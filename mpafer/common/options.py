@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
 
 from mpafer.common.errors import OptionError
+from mpafer.common.extensions import broken_note
 
 Self = TypeVar("Self", bound="Options")
 T = TypeVar("T")
@@ -40,7 +41,7 @@ def find(what: str, name: str, known: Mapping[str, T]) -> T:
         OptionError: nothing does; the closest name is shown.
     """
     if name not in known:
-        raise OptionError(f"no {what} {name!r}: {closest(name, known)}")
+        raise OptionError(f"no {what} {name!r}: {closest(name, known)}{broken_note()}")
     return known[name]
 
 

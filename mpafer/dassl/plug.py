@@ -1,8 +1,8 @@
 """Run the train.py of a CoOp, MaPLe or PromptSRC checkout, unmodified, with MPAFER and the FER data sets in it.
 
-    python -m mpafer.plug path/to/train.py --trainer MPAFER --root data ...
-    python -m mpafer.plug --repair-dassl path/to/train.py --trainer CoOp ...     # the checkout's own, on current torch
-    python -m mpafer.plug --configs                                              # the folder of YAML files for it
+    mpafer plug path/to/train.py --trainer MPAFER --root data ...
+    mpafer plug --repair-dassl path/to/train.py --trainer CoOp ...     # the checkout's own, on current torch
+    mpafer plug --configs                                              # the folder of YAML files for it
 
 All that follows train.py is train.py's. Its own folder is searched for modules first, as without us.
 """
@@ -13,22 +13,23 @@ import argparse
 import os
 import runpy
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from mpafer.common.errors import MissingFileError
 
 
-def parse_args() -> argparse.Namespace:
+def parse_args(arguments: Sequence[str] | None = None, prog: str = "mpafer plug") -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m mpafer.plug", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog=prog, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--configs", action="store_true", help="print the folder of the YAML files, and stop")
     parser.add_argument("--repair-dassl", action="store_true", help="mpafer.repair_dassl() first")
     parser.add_argument("--repair-clip", action="store_true", help="mpafer.repair_clip() first: --backbone takes paths")
     parser.add_argument("runner", type=Path, nargs="?", metavar="train.py", help="the checkout's runner")
     parser.add_argument("arguments", nargs=argparse.REMAINDER, metavar="...", help="its arguments")
-    args = parser.parse_args()
+    args = parser.parse_args(arguments)
     if not args.configs and args.runner is None:
         parser.error("name the checkout's train.py")
     return args

@@ -12,9 +12,10 @@ from yacs.config import CfgNode
 
 from mpafer.common.errors import OptionError, user_message
 from mpafer.common.options import closest
-from mpafer.datasets import DATASETS, find_dataset
+from mpafer.configs import shipped
+from mpafer.datasets import find_dataset
 from mpafer.datasets.items import Item, Problems
-from mpafer.run_config import dataset_file, run_config, shipped_datasets
+from mpafer.run_config import dataset_file, datasets, run_config
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,8 @@ def configure(name: str, root: str, opts: Sequence[str]) -> CfgNode:
     Raises:
         OptionError: no such data set or key.
     """
-    if not dataset_file(name) and name not in DATASETS:
-        raise OptionError(f"no data set {name!r}: {closest(name, [*shipped_datasets(), *DATASETS])}")
+    if not dataset_file(name) and name not in datasets():
+        raise OptionError(f"no data set {name!r}: {closest(name, [*shipped('datasets'), *datasets()])}")
     return run_config(dataset=name, flags={"DATASET.ROOT": root} if root else {}, pairs=opts)
 
 

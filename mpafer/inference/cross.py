@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 import yaml
@@ -99,6 +100,12 @@ def evaluate(
     )  # fmt: skip
     result.write(out, scores)
     return result
+
+
+def evaluate_and_tell(*where: Any, device: str = "", **how: Any) -> None:
+    """`evaluate`, on the GPU where there is one and no ``device`` is named; prints what came out."""
+    result = evaluate(*where, device=device or ("cuda" if torch.cuda.is_available() else "cpu"), **how)
+    print(f"* accuracy: {result.metrics['accuracy']:.1f}%\n* uar: {result.metrics['uar']:.1f}%\nWritten: {where[-1]}")
 
 
 @torch.no_grad()

@@ -1,1 +1,1 @@
-"""Many runs: what they are, and which are left to do."""
+"""Many runs: what they are (`plan`), which ones an ablation takes, and processes that do them (`local`)."""

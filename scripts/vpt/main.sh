@@ -1,3 +1,3 @@
 #!/usr/bin/env bash
-# VPT on one data set: main.sh DATASET [CFG] [SHOTS] [KEY VALUE ...]; without arguments it says more.
-RUN_NAME=scripts/vpt/main.sh exec bash "$(dirname "${BASH_SOURCE[0]}")/../run.sh" VPT "$@"
+# VPT on a data set: main.sh DATASET [CFG] [SHOTS] [KEY VALUE ...].
+source "$(dirname "${BASH_SOURCE[0]}")/../lib.sh" run VPT "$@"

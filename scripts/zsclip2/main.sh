@@ -1,3 +1,3 @@
 #!/usr/bin/env bash
-# Zero-shot CLIP with several sentences a class on one data set: main.sh DATASET [CFG] [SHOTS] [KEY VALUE ...]; without arguments it says more.
-RUN_NAME=scripts/zsclip2/main.sh exec bash "$(dirname "${BASH_SOURCE[0]}")/../run.sh" ZeroshotCLIP2 "$@"
+# ZeroshotCLIP2 on a data set: main.sh DATASET [CFG] [SHOTS] [KEY VALUE ...].
+source "$(dirname "${BASH_SOURCE[0]}")/../lib.sh" run ZeroshotCLIP2 "$@"

@@ -51,3 +51,21 @@ def run_command(command: str, *words: str) -> str:
         start = runpy.run_path if script else runpy.run_module
         start(command, run_name="__main__")
     return printed.getvalue()
+
+
+def invoke(*words: str, **environment: str) -> str:
+    """Run ``mpafer WORDS`` in this process with nothing else of its variables set; returns what it printed.
+
+    Raises:
+        SystemExit: it did not end well: with its message, or what it printed.
+    """
+    from click.testing import CliRunner
+
+    from mpafer.cli import main
+
+    own = dict.fromkeys(("DATA", "OUT", "SEEDS", "TAG", "JOBS", "CFG", "METHODS", "METHOD", "SHOTS", "SPLIT"))
+    with own_process_state("mpafer", *words):
+        result = CliRunner().invoke(main, list(words), env={**own, **environment}, catch_exceptions=False)
+    if result.exit_code:
+        raise SystemExit(result.output + (str(result.exit_code) if isinstance(result.exit_code, str) else ""))
+    return result.output

@@ -1,0 +1,39 @@
+"""`mpafer predict`: class probabilities for photographs from a finished run."""
+
+from __future__ import annotations
+
+import csv
+
+import click
+from tabulate import tabulate
+
+from mpafer.cli import options
+from mpafer.common.errors import clear_errors
+
+
+@click.command()
+@click.option("--backbone", default="", help="CLIP by name or path, where it has moved.")
+@click.option("--device", default="", help="cuda or cpu; default: what there is.")
+@click.option("--csv", "csv_file", type=click.Path(), metavar="F", help="Write the probabilities there.")
+@options.imports
+@click.argument("run")
+@click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
+def command(run: str, images: tuple[str, ...], backbone: str, device: str, csv_file: str | None) -> None:
+    """Class probabilities for photographs from a finished run: RUN is a folder that training wrote (.../seed1).
+
+    Faces should be cropped as the training images were.
+    """
+    with clear_errors():
+        import torch
+
+        from mpafer.inference.saved import load_run, probabilities
+
+        device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        model, transform = load_run(run, backbone=backbone, device=device)
+        rows = [
+            [path, *row] for path, row in zip(images, probabilities(model, transform, images).tolist(), strict=True)
+        ]
+        print(tabulate(rows, ["image", *model.classnames], floatfmt=".3f"))
+        if csv_file:
+            with open(csv_file, "w", newline="", encoding="utf-8") as file:
+                csv.writer(file).writerows([["image", *model.classnames], *rows])

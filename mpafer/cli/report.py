@@ -1,0 +1,31 @@
+"""`mpafer report`: mean ± deviation of finished runs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from mpafer.common.errors import clear_errors
+
+
+@click.command()
+@click.option("--csv", "csv_file", type=click.Path(), metavar="F", help="Write the rows, unrounded, as CSV.")
+@click.option("--json", "json_file", type=click.Path(), metavar="F", help="Write the rows, unrounded, as JSON.")
+@click.argument("folders", nargs=-1, required=True, metavar="DIR...")
+def command(folders: tuple[str, ...], csv_file: str | None, json_file: str | None) -> None:
+    """A table from results.json of the finished runs under DIR, however deep.
+
+    Runs in folders called seed1, seed2, ... under one parent are one row: mean ± sample standard deviation.
+    """
+    with clear_errors():
+        from mpafer.results.summary import as_text, summarise
+        from mpafer.results.table import as_csv
+
+        rows = summarise(folders)
+        print(as_text(rows))
+        if csv_file:
+            Path(csv_file).write_text(as_csv(rows), "utf-8", newline="\r\n")
+        if json_file:
+            Path(json_file).write_text(json.dumps(rows, indent=2) + "\n", "utf-8")

@@ -1,0 +1,64 @@
+"""The runs of a sweep: every combination of the values of some options."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import product
+from pathlib import Path
+
+import yaml
+
+from mpafer.common.errors import DataError, OptionError
+from mpafer.runs.folders import Pairs
+from mpafer.runs.plan import Job, Place, experiment
+
+Grid = dict[str, list[str]]  # option -> its values
+Point = dict[str, str]  # option -> one of its values
+
+
+def read_grid(method: str, file: str | None, words: Sequence[str]) -> Grid:
+    """What is varied.
+
+    Args:
+        method: a key without a dot is one of its options.
+        file: a YAML of KEY: [values], or None.
+        words: ``KEY=a,b,c``, each over what the file has.
+
+    Raises:
+        DataError: a file that is anything else.
+        OptionError: nothing is varied, or a value stands twice.
+    """
+    from mpafer.run_config import find_method
+
+    grid = _read_file(file) if file else {}
+    for word in words:
+        key, _, values = word.partition("=")
+        grid[key] = values.split(",")
+    if not grid:
+        raise OptionError("nothing is varied: give KEY=a,b,c, or --grid FILE")
+    for key, several in grid.items():
+        if not all(several) or len(set(several)) < len(several):
+            raise OptionError(f"{key}={','.join(several)}: values must be there, each once")
+    node = find_method(method).node
+    return {key if "." in key else f"TRAINER.{node}.{key}": values for key, values in grid.items()}
+
+
+def plan(
+    method: str, dataset: str, cfg: str, shots: Sequence[int], grid: Grid, fixed: Pairs, seeds: Sequence[int], place: Place
+) -> list[tuple[Point, list[Job]]]:
+    """Every combination of values and shots, and its runs over seeds."""
+    points = []
+    for values, number in product(product(*grid.values()), shots):
+        point = dict(zip(grid, values, strict=True))
+        points.append((point, experiment(method, dataset, cfg, number, (*point.items(), *fixed), seeds, place)))
+    return points
+
+
+def _read_file(file: str) -> Grid:
+    try:
+        content = yaml.safe_load(Path(file).read_text("utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise DataError(f"{file} is not YAML: {error}") from error
+    if not (isinstance(content, dict) and content and all(isinstance(values, list) for values in content.values())):
+        raise DataError(f"{file} must map keys to lists of values, for example OPTIM.LR: [0.002, 0.032]")
+    return {str(key): [str(value) for value in values] for key, values in content.items()}

@@ -1,0 +1,33 @@
+"""What `local` and `slurm` can do: a task leaves a result in its folder. A training run is one, a test is another."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+
+class Task(Protocol):
+    """It is pickled to go to another process, and light to unpickle."""
+
+    @property
+    def name(self) -> str:
+        """For people."""
+
+    @property
+    def folder(self) -> Path:
+        """Of its result, its log and its checkpoints. Tasks of one folder are one task."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether there is nothing left to do."""
+
+    @property
+    def state(self) -> str:
+        """What running it will do, in words."""
+
+    @property
+    def command(self) -> list[str]:
+        """The command line that does it."""
+
+    def run(self) -> None:
+        """Do it, in this process. One that was broken off before goes on."""

@@ -1,0 +1,116 @@
+"""Train and test one run: CoOp's flags, any method and data set by name.
+
+    mpafer train --root data --seed 1 --trainer MPAFER --dataset-config-file configs/datasets/sketchfer.yaml \
+        --config-file configs/trainers/MPAFER/tiny.yaml --output-dir output/first DATASET.NUM_SHOTS 16
+
+Several processes: ``torchrun --nproc-per-node 2 train.py ...`` with the same arguments; the batch is divided among them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from yacs.config import CfgNode
+
+
+def parse_args(arguments: Sequence[str] | None = None, prog: str | None = None) -> argparse.Namespace:
+    """CoOp's flags, and KEY VALUE pairs."""
+    parser = argparse.ArgumentParser(prog, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    text = {
+        "root": "folder of the data sets",
+        "output-dir": "folder of the results; an unfinished run in it is resumed",
+        "resume": "folder of the run to resume, where it is not --output-dir",
+        "config-file": "YAML of the method",
+        "dataset-config-file": "YAML of the data set",
+        "trainer": "name of the method",
+        "backbone": "CLIP by name (ViT-B/16, tiny) or path",
+        "head": "not used here; kept for CoOp's command lines",
+        "model-dir": "run whose checkpoint --eval-only loads",
+    }
+    for name, help_text in text.items():
+        parser.add_argument(f"--{name}", type=str, default="", help=help_text)
+    parser.add_argument("--seed", type=int, default=-1, help="0 and above; below, one is drawn and kept with the run")
+    parser.add_argument("--load-epoch", type=int, help="epoch that --eval-only loads; default: the best, else the last")
+    for name in ("source-domains", "target-domains", "transforms"):
+        parser.add_argument(f"--{name}", type=str, nargs="+", help="as in Dassl")
+    parser.add_argument(
+        "--import", action="append", dest="imports", default=[], metavar="NAME",
+        help="a module or a .py file with methods or data sets of your own; may be repeated",
+    )  # fmt: skip
+    parser.add_argument("--eval-only", action="store_true", help="evaluate, do not train")
+    parser.add_argument("--no-train", action="store_true", help="build everything, do not train")
+    parser.add_argument("opts", nargs=argparse.REMAINDER, help="config options as KEY VALUE pairs")
+    return parser.parse_args(arguments)
+
+
+def setup_cfg(args: argparse.Namespace) -> CfgNode:
+    """Defaults, then data set, method, flags and KEY VALUE pairs, each over the one before."""
+    from mpafer.run_config import run_config
+
+    flags = {
+        "SEED": args.seed,
+        "DATASET.ROOT": args.root,
+        "OUTPUT_DIR": args.output_dir,
+        "RESUME": args.resume,
+        "DATASET.SOURCE_DOMAINS": args.source_domains,
+        "DATASET.TARGET_DOMAINS": args.target_domains,
+        "INPUT.TRANSFORMS": args.transforms,
+        "TRAINER.NAME": args.trainer,
+        "MODEL.BACKBONE.NAME": args.backbone,
+        "MODEL.HEAD.NAME": args.head,
+    }
+    given = {key: value for key, value in flags.items() if value or key == "SEED"}
+    return run_config(dataset=args.dataset_config_file, method_file=args.config_file, flags=given, pairs=args.opts)
+
+
+def main(args: argparse.Namespace) -> None:
+    from mpafer.common import distributed
+    from mpafer.common.errors import OptionError
+    from mpafer.common.extensions import keep_imports
+    from mpafer.common.seeds import set_random_seed
+    from mpafer.common.versions import package_version
+    from mpafer.engine.log import collect_env_info, setup_logger
+    from mpafer.run_config import find_method
+
+    keep_imports(args.imports)
+    cfg = setup_cfg(args)
+    for key, flag in (("TRAINER", "--trainer"), ("DATASET", "--dataset-config-file")):
+        if not cfg[key].NAME:
+            raise OptionError(f"{key}.NAME is empty: name it by {flag}")
+    distributed.init(cfg.USE_CUDA)
+    if cfg.SEED < 0:
+        cfg.SEED = run_seed(cfg)
+    cfg.freeze()
+    set_random_seed(cfg.SEED)
+    setup_logger(cfg.OUTPUT_DIR)
+    logging.basicConfig(stream=sys.stdout, format="%(levelname)s %(name)s: %(message)s", force=True)
+    logging.getLogger("mpafer").setLevel(logging.INFO)
+    ranks = distributed.world_size()
+    print(f"** Config **\n{cfg}\n\n** Runner **\nmpafer {package_version('mpafer')}, processes: {ranks}\n")
+    print(f"** System info **\n{collect_env_info()}\n")
+    trainer = find_method(cfg.TRAINER.NAME)(cfg)
+    if args.eval_only:
+        trainer.load_model(args.model_dir, epoch=args.load_epoch)
+        trainer.test()
+    elif not args.no_train:
+        trainer.train()
+    distributed.shutdown()
+
+
+def run_seed(cfg: CfgNode) -> int:
+    """The seed where none was given: drawn once, kept in OUTPUT_DIR, so that a resumed run has it again."""
+    from mpafer.common import distributed
+    from mpafer.common.seeds import draw_run_seed
+
+    path = Path(cfg.OUTPUT_DIR) / "seed.txt"
+    seed = int(path.read_text()) if path.is_file() else draw_run_seed()
+    if distributed.is_main():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"{seed}\n")
+    return distributed.from_main(seed)

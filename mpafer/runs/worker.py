@@ -1,0 +1,40 @@
+"""What the process of a run does. Importing this module imports torch and all methods: the server pays for it once."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+
+import mpafer.runs.train  # noqa: F401 - imported once, for all
+from mpafer.common.errors import clear_errors
+from mpafer.run_config import methods
+from mpafer.runs.task import Task
+
+methods()
+
+
+def work(task: Task, log: Path | None, gpu: str | None) -> None:
+    """Do a task; all output is appended to ``log``, or goes where the server's goes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the command's, which ends its runs
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    if log is not None:
+        with open(log, "ab", buffering=0) as file:
+            os.dup2(file.fileno(), 1)
+            os.dup2(file.fileno(), 2)
+    if gpu is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpu  # before CUDA starts
+    sys.stdin = open(os.devnull)  # noqa: SIM115 - as long as the process lives
+    with clear_errors():
+        task.run()
+
+
+def _end_with_parent() -> None:
+    """However the command ends, its runs end too; they go on from their last epoch when it is started again."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
