@@ -16,7 +16,9 @@ sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != RE
 try:
     from mpafer.cli.train import command
 except ModuleNotFoundError as error:
-    raise SystemExit(f"error: {error}; install it into this Python: {sys.executable} -m pip install -e {REPO}") from error
+    raise SystemExit(
+        f"error: {error}; install it into this Python: {sys.executable} -m pip install -e {REPO}"
+    ) from error
 except ImportError as error:
     raise SystemExit(f"error: {error}") from error
 

@@ -1,7 +1,7 @@
 """Facial-expression data sets, one a file. Importing this package fills `DATASETS`.
 
-A new data set is a new file here, with a class under `@register_dataset`, and a YAML file in configs/datasets/; or a file
-elsewhere, see `mpafer.common.extensions`.
+A new data set is a new file here, with a class under `@register_dataset`, and a YAML file in configs/datasets/; or a
+file elsewhere, see `mpafer.common.extensions`.
 """
 
 from mpafer.common.extensions import import_all

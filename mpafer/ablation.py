@@ -1,4 +1,6 @@
-"""Older form of `mpafer ablate`. The table of an ablation from its runs' results alone: `python -m mpafer.ablation NAME RUNS --out FOLDER`.
+"""The table of an ablation from its runs' results alone: `python -m mpafer.ablation NAME RUNS --out FOLDER`.
+
+Older form of `mpafer ablate NAME RUNS`.
 
 Writes ablation.md, .html, .tex, .csv and .json into FOLDER, and a curve where a number is varied. Runs nothing.
 """

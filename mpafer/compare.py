@@ -1,4 +1,6 @@
-"""Older form of `mpafer compare`. Compare methods on one data set from their results alone: `python -m mpafer.compare RUNS --out FOLDER`.
+"""Compare methods on one data set from their results alone: `python -m mpafer.compare RUNS --out FOLDER`.
+
+Older form of `mpafer compare RUNS`.
 
 Writes comparison.md, .html, .tex, .csv, .json and figures into FOLDER. Runs nothing.
 """

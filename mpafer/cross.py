@@ -1,4 +1,6 @@
-"""Older form of `mpafer cross`. Test a finished run on another data set: `python -m mpafer.cross RUN --dataset NAME --root DATA --out DIR`.
+"""Test a finished run on another data set: `python -m mpafer.cross RUN --dataset NAME --root DATA --out DIR`.
+
+Older form of `mpafer cross RUN NAME`.
 
 Classes are matched by name. Images of classes the run does not know are dropped; TEST.CROSS_CLASSES keep | mask says
 whether classes that the data set lacks may be answered. Backbone and transform are the run's.

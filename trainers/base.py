@@ -7,7 +7,8 @@ A method's file adds its options (a dataclass that is its config node), its mode
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -44,6 +45,14 @@ def register_method(trainer: type[PromptTrainer]) -> type[PromptTrainer]:
     return trainer
 
 
+@dataclass(frozen=True)
+class Case:
+    """What the contract tests try on a method, beside its tiny.yaml: options of its own, in lower case."""
+
+    reshaped: Mapping[str, Any] = field(default_factory=dict)  # values with which a checkpoint has other shapes
+    too_deep: tuple[str, int] | None = None  # an option, and one more layer than the tiny CLIP has
+
+
 class PromptTrainer(Trainer):
     """Trains the parameters that a `FrozenClip` declares as learnable. A method sets the class attributes."""
 
@@ -54,6 +63,7 @@ class PromptTrainer(Trainer):
     class_prompts: ClassVar[bool] = True  # False: no prompts of the classes, `Output.embeddings` is None
     accepts: ClassVar[tuple[str, ...]] = ()  # teachers that `mpafer.build_model` may hand to the model
     inference_overrides: ClassVar[dict[str, Any]] = {}  # options to build a model that is not trained any more
+    case: ClassVar[Case] = Case()
 
     @classmethod
     def options_from(cls, cfg: CfgNode) -> Any:

@@ -14,7 +14,7 @@ from mpafer.common.options import Options, option
 from mpafer.prompting.conditional import ConditionalPrompts
 from mpafer.prompting.model import PromptedClip
 from mpafer.prompting.precision import PRECISIONS
-from mpafer.trainers.base import PromptTrainer, register_method
+from mpafer.trainers.base import Case, PromptTrainer, register_method
 
 
 @dataclass(frozen=True)
@@ -41,3 +41,4 @@ class CoCoOp(PromptTrainer):
     node = "COCOOP"
     Options = CoCoOpOptions
     Model = CoCoOpModel
+    case = Case({"ctx_init": "a photo"})

@@ -14,7 +14,7 @@ from mpafer.common.options import Options, option
 from mpafer.prompting.model import PromptedClip
 from mpafer.prompting.precision import PRECISIONS
 from mpafer.prompting.text import POSITIONS, ContextPrompts
-from mpafer.trainers.base import PromptTrainer, register_method
+from mpafer.trainers.base import Case, PromptTrainer, register_method
 
 
 @dataclass(frozen=True)
@@ -50,3 +50,4 @@ class CoOp(PromptTrainer):
     node = "COOP"
     Options = CoOpOptions
     Model = CoOpModel
+    case = Case({"n_ctx": 3})

@@ -16,7 +16,7 @@ from mpafer.prompting.model import PromptedClip
 from mpafer.prompting.precision import PRECISIONS
 from mpafer.prompting.text import ContextPrompts, DeepTextPrompts, short_init
 from mpafer.prompting.visual import DeepVisualPrompts
-from mpafer.trainers.base import PromptTrainer, register_method
+from mpafer.trainers.base import Case, PromptTrainer, register_method
 
 
 @dataclass(frozen=True)
@@ -52,3 +52,4 @@ class IVLP(PromptTrainer):
     node = "IVLP"
     Options = IVLPOptions
     Model = IVLPModel
+    case = Case({"prompt_depth_text": 1}, too_deep=("prompt_depth_text", 3))

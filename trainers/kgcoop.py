@@ -18,7 +18,7 @@ from mpafer.common.options import option
 from mpafer.prompting.losses import cosine_distance
 from mpafer.prompting.model import Output
 from mpafer.prompting.teachers import EXPRESSION, template_features
-from mpafer.trainers.base import PromptTrainer, register_method
+from mpafer.trainers.base import Case, PromptTrainer, register_method
 from mpafer.trainers.coop import CoOpModel, CoOpOptions
 
 
@@ -53,3 +53,4 @@ class KgCoOp(PromptTrainer):
     node = "COOP"
     Options = KgCoOpOptions
     Model = KgCoOpModel
+    case = Case({"ctx_init": "a photo"})

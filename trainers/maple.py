@@ -20,7 +20,7 @@ from mpafer.prompting.model import PromptedClip
 from mpafer.prompting.precision import PRECISIONS
 from mpafer.prompting.text import ContextPrompts, DeepTextPrompts, short_init
 from mpafer.prompting.visual import CoupledVisualPrompts
-from mpafer.trainers.base import PromptTrainer, register_method
+from mpafer.trainers.base import Case, PromptTrainer, register_method
 
 
 @dataclass(frozen=True)
@@ -61,3 +61,4 @@ class MaPLe(PromptTrainer):
     node = "MAPLE"
     Options = MaPLeOptions
     Model = MaPLeModel
+    case = Case({"prompt_depth": 1}, too_deep=("prompt_depth", 3))

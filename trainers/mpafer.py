@@ -21,7 +21,7 @@ from mpafer.prompting.similarity import ALIGNMENTS
 from mpafer.prompting.teachers import GRANULARITIES, hard_prompt_features, hard_prompts
 from mpafer.prompting.text import POOLINGS, ContextPrompts
 from mpafer.prompting.visual import DeepVisualPrompts
-from mpafer.trainers.base import PromptTrainer, register_method
+from mpafer.trainers.base import Case, PromptTrainer, register_method
 
 
 @dataclass(frozen=True)
@@ -108,6 +108,7 @@ class MPAFER(PromptTrainer):
     node = "MPAFER"
     Options = MPAFEROptions
     Model = MPAFERModel
+    case = Case({"visual_depth": 1}, too_deep=("visual_depth", 5))
     accepts = ("descriptions", "prototypes")
     inference_overrides = {"token_loss": False, "prompt_loss": "none"}  # noqa: RUF012
 

@@ -22,7 +22,7 @@ from mpafer.prompting.model import Output
 from mpafer.prompting.precision import autocast
 from mpafer.prompting.similarity import global_similarity
 from mpafer.prompting.teachers import load_templates, template_features
-from mpafer.trainers.base import PromptTrainer, register_method
+from mpafer.trainers.base import Case, PromptTrainer, register_method
 from mpafer.trainers.ivlp import IVLPModel, IVLPOptions
 
 
@@ -79,6 +79,7 @@ class PromptSRC(PromptTrainer):
     node = "PROMPTSRC"
     Options = PromptSRCOptions
     Model = PromptSRCModel
+    case = Case({"prompt_depth_vision": 1}, too_deep=("prompt_depth_text", 3))
 
     def build_model(self) -> None:
         super().build_model()

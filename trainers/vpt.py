@@ -16,7 +16,7 @@ from mpafer.prompting.model import PromptedClip
 from mpafer.prompting.precision import PRECISIONS
 from mpafer.prompting.teachers import fill
 from mpafer.prompting.visual import DeepVisualPrompts
-from mpafer.trainers.base import PromptTrainer, register_method
+from mpafer.trainers.base import Case, PromptTrainer, register_method
 
 
 @dataclass(frozen=True)
@@ -47,3 +47,4 @@ class VPT(PromptTrainer):
     node = "VPT"
     Options = VPTOptions
     Model = VPTModel
+    case = Case({"prompt_depth_vision": 1}, too_deep=("prompt_depth_vision", 5))

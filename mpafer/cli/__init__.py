@@ -7,7 +7,8 @@ from importlib import import_module
 import click
 
 VERBS = (
-    "train", "run", "compare", "ablate", "sweep", "cross", "report", "predict", "check", "methods", "datasets", "plug",
+    "demo", "run", "train", "compare", "ablate", "sweep", "cross", "report", "predict", "check", "methods", "datasets",
+    "plug",
 )  # fmt: skip
 
 

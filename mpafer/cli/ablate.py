@@ -45,7 +45,7 @@ def command(name: str, dataset: str, words: tuple[str, ...], **chosen: Any) -> N
         pairs += (("TEST.SPLIT", "val"),) if chosen["split"] == "val" else ()
         plain = experiment("MPAFER", dataset, cfg, shots, pairs, chosen["seeds"], place)[0].group.name
         variants = {
-            label: experiment("MPAFER", dataset, cfg, shots, read_options(words), chosen["seeds"], place)
+            label: experiment("MPAFER", dataset, cfg, shots, read_options(words), chosen["seeds"], place, label)
             for label, words in plan(name, dataset, cfg, [word for pair in pairs for word in pair]).items()
         }
         how = options.how(chosen)

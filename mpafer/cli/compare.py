@@ -41,7 +41,9 @@ def command(dataset: str, words: tuple[str, ...], **chosen: Any) -> None:
         numbers = list(takewhile(lambda word: re.fullmatch(r"-?\d+", word), words))
         shots, pairs = [read_shots(word) for word in numbers], read_options(words[len(numbers) :])
         if options.is_results(dataset):
-            write_comparison(dataset, Path(dataset, "comparison"), reference, shots or None, chosen["cfg"].split() or None)
+            write_comparison(
+                dataset, Path(dataset, "comparison"), reference, shots or None, chosen["cfg"].split() or None
+            )
             return
         cfg, shots = chosen["cfg"] or default_cfg(dataset), shots or [16, -1]
         methods = chosen["methods"].replace(",", " ").split()

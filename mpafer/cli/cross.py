@@ -25,7 +25,9 @@ class Cross(click.Command):
 @click.command(cls=Cross, context_settings=options.PAIRS)
 @options.many
 @options.cfg
-@click.option("--method", envvar="METHOD", default="MPAFER", show_default=True, help="One that learns nothing runs once.")
+@click.option(
+    "--method", envvar="METHOD", default="MPAFER", show_default=True, help="One that learns nothing runs once."
+)
 @click.option("--shots", envvar="SHOTS", default="-1", show_default=True, help="Training images a class, -1 = all.")
 @click.argument("source", type=options.DatasetName())
 @click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="TARGET... [KEY VALUE]... [-- KEY VALUE...]")
@@ -66,7 +68,9 @@ def command(source: str, words: tuple[str, ...], **chosen: Any) -> None:
             name, method, cfg = source, chosen["method"], chosen["cfg"] or default_cfg(source)
             jobs = experiment(method, source, cfg, read_shots(chosen["shots"]), training, chosen["seeds"], place)
             trained = [job.folder for job in jobs]
-        tests = plan(trained, targets, Path(place.out), name, method, place.data, testing)  # refuses before anything runs
+        tests = plan(
+            trained, targets, Path(place.out), name, method, place.data, testing
+        )  # refuses before anything runs
         if not options.is_results(source):
             failures = execute(jobs, how) or []
         failures += execute([test for test in tests if how.plan or (test.trained / RESULTS).is_file()], how) or []

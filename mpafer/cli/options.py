@@ -77,7 +77,9 @@ _HOW = [
                  help="Slurm: of a run; one that takes longer is requeued, and goes on."),
     click.option("--gpus", type=click.IntRange(0), default=1, show_default=True, help="Slurm: of a run."),
     click.option("--cpus", type=click.IntRange(1), default=4, show_default=True, help="Slurm: of a run."),
-    click.option("--slurm", "extra", multiple=True, metavar="KEY=VALUE", help="Slurm: any option of sbatch, as account=me."),
+    click.option(
+        "--slurm", "extra", multiple=True, metavar="KEY=VALUE", help="Slurm: any option of sbatch, as account=me.",
+    ),
 ]  # fmt: skip
 
 
@@ -90,7 +92,7 @@ def many(command: Command) -> Command:
 
 def place(chosen: Mapping[str, Any]) -> Place:
     """Where data lie and results go, of the options."""
-    from mpafer.runs.plan import Job, Place
+    from mpafer.runs.plan import Place
 
     return Place(os.path.expanduser(chosen["data"]), os.path.expanduser(chosen["out"]), chosen["tag"])
 
@@ -122,7 +124,9 @@ def run_and_report(jobs: Sequence[Job], how: How) -> None:
     """Do the runs, then print mean ± deviation of each experiment."""
     from mpafer.results.summary import as_text, summarise
 
-    run_and_write(jobs, how, lambda: print(as_text(summarise(dict.fromkeys(job.group for job in jobs if job.finished)))))
+    run_and_write(
+        jobs, how, lambda: print(as_text(summarise(dict.fromkeys(job.group for job in jobs if job.finished))))
+    )
 
 
 def run_and_write(jobs: Sequence[Job], how: How, write: Callable[[], None]) -> None:

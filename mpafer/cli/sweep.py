@@ -45,6 +45,8 @@ def command(method: str, dataset: str, words: tuple[str, ...], **chosen: Any) ->
             [job for _, jobs in points for job in jobs],
             options.how(chosen),
             lambda: write_sweep(
-                title, [(point, jobs[0].group) for point, jobs in points], Path(place.out, dataset, chosen["name"])
+                title,
+                [(point, jobs[0].shots, jobs[0].group) for point, jobs in points],
+                Path(place.out, dataset, chosen["name"]),
             ),
         )

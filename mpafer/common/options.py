@@ -30,7 +30,7 @@ def option(
 def closest(name: str, known: Iterable[str]) -> str:
     """The end of an error message on an unknown name: the nearest known one, or all of them."""
     known = sorted(known)
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
     return f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
 
 

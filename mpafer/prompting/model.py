@@ -94,6 +94,7 @@ class PromptedClip(FrozenClip):
         logit_scale: factor of the similarities; 0 = CLIP's own, half of it for the sum of two similarities, so that
             logits keep the range that CLIP's temperature was trained for.
         precision: ``fp32``, ``fp16``, ``amp`` or ``bf16``.
+        **more: further modules that learn, by name, for a method that has some of its own; None is left out.
 
     Raises:
         OptionError: ``top_k`` is larger than the number of patches.
@@ -111,8 +112,9 @@ class PromptedClip(FrozenClip):
         top_k: int = 1,
         logit_scale: float = 0.0,
         precision: str = "fp32",
+        **more: nn.Module | None,
     ) -> None:
-        super().__init__(clip, classnames, precision=precision, text=text, deep_text=deep_text, visual=visual)
+        super().__init__(clip, classnames, precision=precision, text=text, deep_text=deep_text, visual=visual, **more)
         if mode != "global" and not 1 <= top_k <= clip.visual.patches:
             raise OptionError(
                 f"TOP_K is {top_k}, but {clip.name} has {clip.visual.patches} patches; take at most those"

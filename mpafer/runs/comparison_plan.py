@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import product
 
 from mpafer.common.errors import OptionError
-from mpafer.results.experiments import ALL
+from mpafer.results.experiments import ALL, shots_name
 from mpafer.runs.catalog import learns, method_names
 from mpafer.runs.folders import Pairs
 from mpafer.runs.plan import Job, Place, experiment
@@ -42,9 +43,9 @@ def plan(
             "validation images differ by seed, and a method that learns nothing runs once: name METHODS that learn to "
             "compare on TEST.SPLIT val"
         )
-    return [
-        job
-        for number in shots
-        for method in methods
-        for job in experiment(method, dataset, cfg, number if learns(method) else ALL, options, seeds, place)
-    ]
+    jobs: list[Job] = []
+    for number, method in product(shots, methods):
+        own = number if learns(method) else ALL
+        label = f"{method} {shots_name(own)}"
+        jobs += experiment(method, dataset, cfg, own, options, seeds, place, label)
+    return jobs

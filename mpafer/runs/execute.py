@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mpafer.runs.local import Failure, run_tasks
-from mpafer.runs.task import Task
+from mpafer.runs.task import Task, distinct
 
 if TYPE_CHECKING:
     from mpafer.runs.slurm import Cluster
@@ -28,7 +28,7 @@ class How:
 def execute(tasks: Sequence[Task], how: How) -> list[Failure] | None:
     """Do the runs that are not finished; returns those that failed. A plan is printed: None."""
     if how.plan:
-        for task in {task.folder: task for task in tasks}.values():
+        for task in distinct(tasks):
             print(f"{shlex.join(task.command)}  # {task.state}")
         return None
     if how.cluster:

@@ -9,6 +9,7 @@ from pathlib import Path
 import yaml
 
 from mpafer.common.errors import DataError, OptionError
+from mpafer.results.experiments import shots_name
 from mpafer.runs.folders import Pairs
 from mpafer.runs.plan import Job, Place, experiment
 
@@ -44,13 +45,22 @@ def read_grid(method: str, file: str | None, words: Sequence[str]) -> Grid:
 
 
 def plan(
-    method: str, dataset: str, cfg: str, shots: Sequence[int], grid: Grid, fixed: Pairs, seeds: Sequence[int], place: Place
+    method: str,
+    dataset: str,
+    cfg: str,
+    shots: Sequence[int],
+    grid: Grid,
+    fixed: Pairs,
+    seeds: Sequence[int],
+    place: Place,
 ) -> list[tuple[Point, list[Job]]]:
     """Every combination of values and shots, and its runs over seeds."""
     points = []
     for values, number in product(product(*grid.values()), shots):
         point = dict(zip(grid, values, strict=True))
-        points.append((point, experiment(method, dataset, cfg, number, (*point.items(), *fixed), seeds, place)))
+        label = " ".join([*(f"{key.rpartition('.')[2]}={value}" for key, value in point.items()), shots_name(number)])
+        jobs = experiment(method, dataset, cfg, number, (*point.items(), *fixed), seeds, place, label)
+        points.append((point, jobs))
     return points
 
 

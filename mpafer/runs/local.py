@@ -17,7 +17,7 @@ from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 from types import FrameType
 
-from mpafer.runs.task import Task
+from mpafer.runs.task import Task, distinct
 
 PATIENCE = 10.0  # seconds that a process has to end by itself
 LOG = "console.txt"
@@ -60,7 +60,7 @@ def run_tasks(
     Returns:
         The runs that failed, in their order.
     """
-    todo = list({task.folder: task for task in tasks}.values())
+    todo = distinct(tasks)
     failures, running = dict[int, Failure](), dict[int, _Started]()
     slots, queue = list(range(at_once)), list(enumerate(todo, start=1))
     with _ended_by_sigterm():
@@ -95,13 +95,17 @@ def _server(at_once: int) -> ForkServerContext:
 
 
 def _start(server: ForkServerContext, task: Task, name: str, slot: int, live: bool) -> _Started:
-    from mpafer.runs.worker import work  # with torch
-
     task.folder.mkdir(parents=True, exist_ok=True)
     log = task.folder / LOG
-    process = server.Process(target=work, args=(task, None if live else log, gpu(slot)))
+    process = server.Process(target=_work, args=(task, None if live else log, gpu(slot)))
     process.start()
     return _Started(process, name, task, slot, time.monotonic(), log.stat().st_size if log.is_file() else 0)
+
+
+def _work(task: Task, log: Path | None, gpu: str | None) -> None:
+    from mpafer.runs.worker import work  # with torch, which only the server has to import
+
+    work(task, log, gpu)
 
 
 def _end(each: _Started, live: bool, say: Callable[[str], None]) -> Failure | None:

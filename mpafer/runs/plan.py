@@ -51,6 +51,7 @@ class Job:
     seed: int = 1
     options: Pairs = ()
     place: Place = Place()
+    label: str = ""  # what people read of it while it runs; "" = method and folder
 
     def __post_init__(self) -> None:
         check_dataset(self.dataset)
@@ -62,8 +63,7 @@ class Job:
 
     @property
     def name(self) -> str:
-        """For people: method, settings and seed."""
-        return f"{self.method} {self.group.name} seed{self.seed}"
+        return f"{self.label or f'{self.method} {self.group.name}'} seed{self.seed}"
 
     @property
     def group(self) -> Path:
@@ -133,8 +133,15 @@ def settings_name(stem: str, options: Pairs, place: Place) -> str:
 
 
 def experiment(
-    method: str, dataset: str, cfg: str, shots: int, options: Pairs, seeds: Sequence[int], place: Place
+    method: str,
+    dataset: str,
+    cfg: str,
+    shots: int,
+    options: Pairs,
+    seeds: Sequence[int],
+    place: Place,
+    label: str = "",
 ) -> list[Job]:
     """A run for each seed; where nothing learns all are alike, and the first is enough."""
-    job = Job(method, dataset, cfg, shots, seeds[0], options, place)
+    job = Job(method, dataset, cfg, shots, seeds[0], options, place, label)
     return [replace(job, seed=seed) for seed in (seeds if learns(method) else seeds[:1])]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 
 class Task(Protocol):
@@ -31,3 +32,14 @@ class Task(Protocol):
 
     def run(self) -> None:
         """Do it, in this process. One that was broken off before goes on."""
+
+
+T = TypeVar("T", bound=Task)
+
+
+def distinct(tasks: Iterable[T]) -> list[T]:
+    """The tasks without those of a folder that an earlier one has."""
+    found: dict[Path, T] = {}
+    for task in tasks:
+        found.setdefault(task.folder, task)
+    return list(found.values())

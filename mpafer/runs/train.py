@@ -3,7 +3,7 @@
     mpafer train --root data --seed 1 --trainer MPAFER --dataset-config-file configs/datasets/sketchfer.yaml \
         --config-file configs/trainers/MPAFER/tiny.yaml --output-dir output/first DATASET.NUM_SHOTS 16
 
-Several processes: ``torchrun --nproc-per-node 2 train.py ...`` with the same arguments; the batch is divided among them.
+Several processes: ``torchrun --nproc-per-node 2 train.py ...``, same arguments; the batch is divided among them.
 """
 
 from __future__ import annotations

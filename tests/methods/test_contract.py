@@ -11,29 +11,21 @@ import numpy as np
 import pytest
 import torch
 from support.models import CLASSES
-from support.runs import REPO, interrupt, make_trainer, make_world
+from support.runs import interrupt, make_trainer, make_world
 from yacs.config import CfgNode
 
 import mpafer
 from mpafer.common.config import merge, read_file
 from mpafer.common.errors import UserError
 from mpafer.prompting.precision import PRECISIONS
-from mpafer.trainers import METHODS
+from mpafer.run_config import add_options, methods
+from mpafer.runs.catalog import method_file
 from mpafer.trainers.base import PromptTrainer
 from mpafer.trainers.promptsrc import PromptSRC
 
+METHODS = methods()  # those from elsewhere too: MPAFER_IMPORT=my_method.py pytest tests/methods/test_contract.py
 LEARNING = sorted(name for name, method in METHODS.items() if method.learns)
-# What changes the shape of a method's prompts, and what asks for more layers than the tiny CLIP has.
-SHAPED = {
-    "MPAFER": ("MPAFER.VISUAL_DEPTH", 1), "CoOp": ("COOP.N_CTX", 3), "KgCoOp": ("COOP.CTX_INIT", "a photo"),
-    "CoCoOp": ("COCOOP.CTX_INIT", "a photo"), "VPT": ("VPT.PROMPT_DEPTH_VISION", 1),
-    "IVLP": ("IVLP.PROMPT_DEPTH_TEXT", 1), "MaPLe": ("MAPLE.PROMPT_DEPTH", 1),
-    "PromptSRC": ("PROMPTSRC.PROMPT_DEPTH_VISION", 1),
-}  # fmt: skip
-TOO_DEEP = {
-    "MPAFER": ("visual_depth", 5), "VPT": ("prompt_depth_vision", 5), "IVLP": ("prompt_depth_text", 3),
-    "MaPLe": ("prompt_depth", 3), "PromptSRC": ("prompt_depth_text", 3),
-}  # fmt: skip
+DEEP = [name for name, method in METHODS.items() if method.case.too_deep]
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +43,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 def options(cfg: CfgNode, method: str) -> dict[str, Any]:
     """The method's options in its shipped tiny.yaml."""
-    path = REPO / "configs/trainers" / method / "tiny.yaml"
+    path = method_file(method, "tiny")
+    add_options(cfg, [METHODS[method]], [])
     merge(cfg, str(path), read_file(path))
     return asdict(METHODS[method].options_from(cfg))
 
@@ -126,25 +119,31 @@ def test_a_run_resumes_loads_and_refuses(world: Path, tmp_path: Path, method: st
         ({"DATASET.SUBSAMPLE_CLASSES": "base"}, "is of another classnames"),
         ({"MODEL.BACKBONE.NAME": str(world / "clip.safetensors"), "INPUT.SIZE": "(32, 32)"}, "is of another backbone"),
     ]
-    if method in SHAPED:
-        key, value = SHAPED[method]
-        refused.append(({f"TRAINER.{key}": value}, "is of another shapes"))
+    node = f"TRAINER.{METHODS[method].node}"
+    for key, value in METHODS[method].case.reshaped.items():
+        refused.append(({f"{node}.{key.upper()}": value}, "is of another shapes"))
     for changed, message in refused:
         if "MODEL.BACKBONE.NAME" in changed and "PROMPT_DEPTH_VISION" in METHODS[method].Options().node():
-            changed[f"TRAINER.{METHODS[method].node}.PROMPT_DEPTH_VISION"] = 2  # its towers have two layers
+            changed[f"{node}.PROMPT_DEPTH_VISION"] = 2  # its towers have two layers
         with pytest.raises(UserError, match=message):
             make_trainer(world, tmp_path / "other", method, **changed).load_model(str(tmp_path / "whole"))
 
 
-def test_every_learning_method_has_its_shape_and_depth_tried() -> None:
-    assert SHAPED.keys() == {name for name in LEARNING if METHODS[name].class_prompts}
-    deep = {name for name in METHODS if any("DEPTH" in key for key in METHODS[name].Options().node())}
-    assert deep == TOO_DEEP.keys()
+@pytest.mark.parametrize("method", METHODS)
+def test_a_method_brings_its_case(method: str) -> None:
+    """Options that shape the prompts are tried with other values, and depths with one layer too many."""
+    case, options = METHODS[method].case, {key.lower() for key in METHODS[method].Options().node()}
+    shaping = {
+        key for key in options if key.startswith(("n_ctx", "ctx_init", "n_visual", "prompt_depth", "visual_depth"))
+    }
+    assert case.reshaped.keys() <= options and bool(case.reshaped) >= bool(shaping)
+    assert bool(case.too_deep) == any("depth" in key for key in options)
 
 
-@pytest.mark.parametrize("method", TOO_DEEP)
+@pytest.mark.parametrize("method", DEEP)
 def test_deeper_than_the_tower(cfg: CfgNode, tiny: Any, method: str) -> None:
-    key, depth = TOO_DEEP[method]
+    assert METHODS[method].case.too_deep
+    key, depth = METHODS[method].case.too_deep
     with pytest.raises(ValueError, match=f"{key.upper()} is {depth}, but tiny has {depth - 1} layers"):
         mpafer.build_model(method, tiny, CLASSES, **options(cfg, method) | {key: depth})
 

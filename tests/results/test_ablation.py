@@ -340,7 +340,7 @@ def test_runs_older_than_an_option_have_its_default(tmp_path: Path) -> None:
     assert found == [*labels, "temperature 1"]
 
 
-# --- the script
+# --- real runs
 
 
 def small_clip(folder: Path) -> str:
@@ -357,65 +357,6 @@ def script(*arguments: str, cwd: Path = REPO, **variables: str) -> tuple[int, st
         capture_output=True, text=True,
     )  # fmt: skip
     return done.returncode, done.stdout + done.stderr
-
-
-# Stands in for `python`: instead of training, a copy of a result with the run's options; k = 1 fails.
-STUB = """#!/usr/bin/env bash
-if [[ $1 == -m ]]; then exec {python} "$@"; fi
-[[ " $* " == *"TOP_K 1 "* ]] && {{ echo "error: no luck"; exit 3; }}
-exec {python} -c '
-import json, pathlib, sys
-words = dict(zip(sys.argv[2::2], sys.argv[3::2]))
-record = json.loads(pathlib.Path("{template}").read_text())
-record["seed"] = int(words["--seed"])
-for key, value in words.items():
-    if not key.startswith("--"):
-        *nodes, last = key.split(".")
-        node = record["config"]
-        for name in nodes:
-            node = node[name]
-        node[last] = type(node[last])(value)
-record["split"] = record["config"]["TEST"]["SPLIT"]
-pathlib.Path(words["--output-dir"], "results.json").write_text(json.dumps(record))
-' "$@"
-"""
-
-
-def test_the_script_runs_what_is_missing_notes_the_plan_and_makes_the_tables(tmp_path: Path) -> None:
-    """Three alignments, k up to four patches, which share a run."""
-    stub, out = tmp_path / "python-stub", tmp_path / "out"
-    template = finish(tmp_path, "template", [], range(9), config="rafdb") / "seed1/results.json"
-    stub.write_text(STUB.format(python=sys.executable, template=template))
-    stub.chmod(0o755)
-    common = ["OPTIM.MAX_EPOCH", "1", "MODEL.BACKBONE.NAME", small_clip(tmp_path)]
-    chosen = {"OUT": str(out), "JOBS": "2", "SPLIT": "val", "PYTHON": str(stub)}
-
-    given = ["TRAINER.MPAFER.TOP_K", "4", *common]
-    status, printed = script("alignment", "rafdb", "tiny", "2", *given, cwd=tmp_path, **chosen)
-    assert status == 0 and printed.count("done in") == 3, printed
-    (table,) = (out / "rafdb/ablation_alignment").glob("*.json")
-    found = json.loads(table.read_text())
-    assert [row["variant"] for row in found["tables"][0]["rows"]] == ["global", "sparse local", "global-local"]
-    assert [row["ALIGNMENT"] for row in found["tables"][0]["rows"]] == ["global", "local", "global_local"]
-    plain = out / "rafdb/MPAFER" / table.stem
-    assert read_plans(plain) == {"alignment": {f"rafdb/{plain.name}": "global-local"}}
-
-    status, printed = script("k", "rafdb", "tiny", "2", *common, cwd=tmp_path, **chosen)
-    assert status == 1 and printed.count("done in") == 1, printed
-    assert re.search(r"failed, with .*\n\[1/3\] k = 1 seed1: .*console\.txt: error: no luck", printed), (
-        "and stops nothing"
-    )
-    assert "[3/3] k = 4 seed1 finished already, skipped" in printed
-    assert "no result of 'k = 1'" in printed and "no result of the reference 'k = 16'" in printed, "of four patches"
-    (curve,) = (out / "rafdb/ablation_k").glob("*_curve.csv")
-    assert [line.split(",")[:2] for line in curve.read_text().splitlines()] == [["k", "n"], ["2", "1"], ["4", "1"]]
-    stem = curve.stem.removesuffix("_curve")
-    assert read_plans(plain)["k"] == {f"rafdb/{stem}": "k = 4"} and stem != plain.name
-
-    made = {path.name: path.read_bytes() for path in curve.parent.iterdir()}
-    again = tmp_path / "again"
-    main(["k", str(out), "--out", str(again), "--stem", stem])
-    assert {path.name: path.read_bytes() for path in again.iterdir()} == made and len(made) == 9
 
 
 @pytest.mark.slow
@@ -435,23 +376,3 @@ def test_real_runs_make_a_table(tmp_path: Path) -> None:
     assert found["split"] == "val" and found["test_images"] == 14
     assert (out / "rafdb/MPAFER" / table.stem / "seed1/results.json").is_file(), "the default variant is the plain run"
     assert "91.64" in table.with_suffix(".md").read_text().split("## Published")[1]
-
-
-@pytest.mark.parametrize(
-    ("arguments", "variables", "message"),
-    [
-        ([], {}, r"usage: bash scripts/mpafer/ablation\.sh NAME DATASET.*alignment components"),
-        (["k", "imagenet"], {}, "unknown data set 'imagenet'; known: .*rafdb"),
-        (["k", "rafdb", "rn50"], {}, "unknown config 'rn50' of MPAFER"),
-        (["k", "rafdb", "tiny", "some"], {}, "SHOTS.*not 'some'"),
-        (["k", "rafdb", "tiny", "1", "OPTIM.LR"], {}, "'OPTIM.LR' is left over"),
-        (["k", "rafdb"], {"SPLIT": "train"}, "SPLIT is test or val, not 'train'"),
-        (["k", "rafdb"], {"JOBS": "0"}, "JOBS.*not '0'"),
-    ],
-)
-def test_wrong_calls_are_explained(
-    tmp_path: Path, arguments: list[str], variables: dict[str, str], message: str
-) -> None:
-    status, printed = script(*arguments, cwd=tmp_path, PYTHON="false", **variables)
-    assert status == 2 and re.search(message, printed, re.DOTALL), printed
-    assert not list(tmp_path.iterdir())

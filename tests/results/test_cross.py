@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import re
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +15,7 @@ import pytest
 import torch
 from support.miniatures import make_sketchfer
 from support.results import write_run
-from support.runs import REPO, environment, make_trainer, make_world, results, scores
+from support.runs import make_trainer, make_world, results, scores
 
 from mpafer.cross import main
 from mpafer.datasets.labels import RAFDB_IDS
@@ -312,53 +309,3 @@ def test_comparisons_say_what_was_trained_on(tmp_path: Path) -> None:
     result(tmp_path / "CoOp/tiny_all", 1, 5, dataset="AffectNet7", plain=True)
     with pytest.raises(ValueError, match="different data sets trained on"):
         load_experiments(tmp_path)
-
-
-# --- the script
-
-
-def script(world: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
-    """It with an interpreter that notes calls of train.py instead of training."""
-    stub = world / "python-stub"
-    stub.write_text(f'#!/bin/sh\n[ "$1" = -m ] && exec {sys.executable} "$@"\necho "trains: $*"\nexit 3\n')
-    stub.chmod(0o755)
-    values = environment(world) | {"DATA": str(world / "data"), "OUT": str(world / "out"), "PYTHON": str(stub)}
-    command = ["bash", str(REPO / "scripts/mpafer/cross_dataset.sh"), *arguments]
-    return subprocess.run(command, env=os.environ | values | more, capture_output=True, text=True)
-
-
-def test_the_script_takes_finished_runs_tests_them_and_makes_the_table(world: Path) -> None:
-    options = {"CFG": "tiny", "SEEDS": "1 2"}
-    tested = ["TEST.CROSS_CLASSES", "mask", "--", "DATASET.SUBSAMPLE_CLASSES", "happiness,neutral,contempt"]
-    done = script(world, "rafdb", "sketchfer8", *tested, **options)
-    assert done.returncode == 0, done.stdout + done.stderr
-    folder = world / "out/cross_dataset/rafdb"
-    (place,) = (folder / "sketchfer8/MPAFER").glob("tiny_all_TEST.CROSS_CLASSES=mask_DATASET.SUBSAMPLE_CLASSES=*")
-    found = [results(place / f"seed{seed}") for seed in (1, 2)]
-    assert [record["seed"] for record in found] == [1, 2] and found[0]["cross"]["rule"] == "mask"
-    assert found[0]["classnames"] == ["happiness", "neutral"] and set(found[0]["cross"]["dropped"]) == {"contempt"}
-    accuracies = [record["metrics"]["accuracy"] for record in found]
-    row = json.loads((folder / "cross_dataset.json").read_text())["rows"][1]
-    assert row["accuracy"] == pytest.approx(np.mean(accuracies)) and "TEST" not in row["config"]
-    assert f"{row['accuracy']:.2f} ± {np.std(accuracies, ddof=1):.2f}" in done.stdout
-    assert "Published for training on RAFDB, not measured here" in done.stdout and "86.55" in done.stdout
-    again = script(world, "rafdb", "sketchfer8", *tested, **options)
-    assert again.returncode == 0 and again.stdout.count("finished already, skipped") == 4
-    missing = script(world, "rafdb", "sketchfer8", "OPTIM.LR", "0.1", *tested, **options)
-    assert missing.returncode == 3 and "trains: " in missing.stdout
-    assert missing.stdout.endswith("DATASET.NUM_SHOTS -1 OPTIM.LR 0.1\n")
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["rafdb"], "usage: bash scripts/mpafer/cross_dataset.sh SOURCE TARGET"),
-        (["rafdb", "OPTIM.LR", "1"], "no data set to test on"),
-        (["rafdb", "sketchfer9"], "unknown data set 'sketchfer9'; known: "),
-        (["imagenet", "rafdb"], "unknown data set 'imagenet'; known: "),
-        (["rafdb", "sketchfer8", "OPTIM.LR"], "KEY VALUE pairs; 'OPTIM.LR' is left over"),
-    ],
-)
-def test_wrong_calls_of_the_script(world: Path, arguments: list[str], message: str) -> None:
-    refused = script(world, *arguments)
-    assert refused.returncode == 2 and message in refused.stderr and "trains" not in refused.stdout

@@ -43,13 +43,17 @@ def run_command(command: str, *words: str) -> str:
     """Run a script, or a module by its dotted name, as Python would start it; returns what it printed.
 
     Raises:
-        SystemExit: it ended with an error's one line, which is the message, or with argparse's status.
+        SystemExit: it ended with an error's one line, which is the message, or with click's status.
     """
     script = command.endswith(".py")
     with own_process_state(command, *words) as printed:
         sys.path.insert(0, str(Path(command).parent if script else Path.cwd()))
         start = runpy.run_path if script else runpy.run_module
-        start(command, run_name="__main__")
+        try:
+            start(command, run_name="__main__")
+        except SystemExit as ended:
+            if ended.code:
+                raise
     return printed.getvalue()
 
 

@@ -96,17 +96,17 @@ def whole_config() -> CfgNode:
 def make_trainer(world: Path, out: Path, method: str, dataset: str = "rafdb", *, seed: int = 1, **options: Any) -> Any:
     """A method's trainer in this process, on a miniature data set and the tiny CLIP, with its shipped tiny.yaml."""
     from mpafer.common.seeds import set_random_seed
-    from mpafer.run_config import run_config
-    from mpafer.trainers import METHODS
+    from mpafer.run_config import find_method, run_config
+    from mpafer.runs.catalog import method_file
 
     pairs = SMALL | {"INPUT.SIZE": "(96, 96)"} | {key: str(value) for key, value in options.items()}
     flags = {"DATASET.ROOT": str(world / "data"), "OUTPUT_DIR": str(out), "SEED": seed}
     cfg = run_config(
-        method, dataset, method_file=REPO / "configs/trainers" / method / "tiny.yaml", flags=flags,
+        method, dataset, method_file=method_file(method, "tiny"), flags=flags,
         pairs=[word for pair in pairs.items() for word in pair],
     )  # fmt: skip
     set_random_seed(seed)
-    return METHODS[method](cfg)
+    return find_method(method)(cfg)
 
 
 def interrupt(trainer: Any, epoch: int) -> None:
