@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -108,6 +109,7 @@ def how(chosen: Mapping[str, Any], *, live: bool = False) -> How:
         extra = [word.partition("=") for word in chosen["extra"]]
         cluster = Cluster(
             chosen["partition"], chosen["minutes"], chosen["gpus"], chosen["cpus"],
+            Path(os.path.expanduser(chosen["out"]), "slurm").absolute(),
             {key.removeprefix("--").replace("-", "_"): value for key, _, value in extra},
         )  # fmt: skip
     return How(chosen["jobs"], chosen["plan"], cluster, live)

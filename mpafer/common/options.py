@@ -41,7 +41,7 @@ def find(what: str, name: str, known: Mapping[str, T]) -> T:
         OptionError: nothing does; the closest name is shown.
     """
     if name not in known:
-        raise OptionError(f"no {what} {name!r}: {closest(name, known)}{broken_note()}")
+        raise OptionError(f"no {what} {name!r}: {closest(name, known)}; one of your own needs --import{broken_note()}")
     return known[name]
 
 

@@ -10,9 +10,8 @@ from yacs.config import CfgNode
 
 from mpafer.common.defaults import add_keys, add_ours
 from mpafer.common.errors import MissingPackageError
-from mpafer.datasets import DATASETS
-from mpafer.run_config import add_options
-from mpafer.trainers import METHODS
+from mpafer.run_config import add_options, find_method
+from mpafer.run_config import datasets as every_dataset
 from mpafer.trainers.base import PromptTrainer
 
 _HOME = "https://github.com/KaiyangZhou/Dassl.pytorch"
@@ -26,7 +25,7 @@ def extend_cfg(cfg: CfgNode) -> None:
     """
     add_keys(cfg.DATALOADER, {"FAST": False})  # MPAFER reads images as the checkout's other methods do
     add_ours(cfg)
-    add_options(cfg, [METHODS["MPAFER"]], DATASETS.values())
+    add_options(cfg, [find_method("MPAFER")], every_dataset().values())
     if "dassl" in sys.modules:
         register()
 
@@ -36,8 +35,8 @@ def register() -> None:
     trainers: Any = dassl_module("dassl.engine").TRAINER_REGISTRY
     datasets: Any = dassl_module("dassl.data.datasets").DATASET_REGISTRY
     if "MPAFER" not in trainers.registered_names():
-        trainers.register(guest(METHODS["MPAFER"]))
-    for name, dataset in DATASETS.items():
+        trainers.register(guest(find_method("MPAFER")))
+    for name, dataset in every_dataset().items():
         if name not in datasets.registered_names():
             datasets.register(dataset)
 

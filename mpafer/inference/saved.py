@@ -60,9 +60,9 @@ def build_run(
 ) -> tuple[FrozenClip, Transform]:
     """A run's model, in eval mode, and the transform its images go through; arguments and errors as `load_run`."""
     import mpafer
-    from mpafer.trainers import METHODS
+    from mpafer.run_config import find_method
 
-    cfg, trainer = saved.cfg, METHODS[saved.method]
+    cfg, trainer = saved.cfg, find_method(saved.method)
     clip = load_clip(backbone or cfg.MODEL.BACKBONE.NAME, device=device)
     if saved.backbone and clip.fingerprint != saved.backbone:
         raise CheckpointError(

@@ -79,13 +79,13 @@ def _chosen(ablation: Ablation, folders: Sequence[str | Path], where: Sequence[s
     place = ", ".join(map(str, folders)) + (f" with {' '.join(where)}" if where else "")
     if not found:
         raise MissingFileError(
-            f"no runs of a plan of ablation {ablation.name} under {place}: start scripts/mpafer/ablation.sh "
+            f"no runs of a plan of ablation {ablation.name} under {place}: start mpafer ablate "
             f"{ablation.name} with the same arguments again; it skips finished runs and notes their plan"
         )
     if len(found) > 1:
         raise OptionError(
-            f"several plans of ablation {ablation.name} under {place}: {', '.join(sorted(found))}; choose by --where "
-            f"KEY VALUE ({_what_differs(ablation, *list(found.values())[:2])}), or name the variants' folders"
+            f"several plans of ablation {ablation.name} under {place}: {', '.join(sorted(found))}; choose by "
+            f"KEY VALUE pairs ({_what_differs(ablation, *list(found.values())[:2])}), or name the variants' folders"
         )
     (pairs,) = found.values()
     variants: dict[str, Experiment] = {}

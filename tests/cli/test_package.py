@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from packaging.version import Version
 
+from mpafer.cli import VERBS
+
 FOLDERS = ("mpafer", "trainers", "datasets", "configs")
 IMPORTS = "import mpafer.configs, mpafer.datasets, mpafer.trainers, mpafer.clip, mpafer.engine, mpafer.sketch"
 
@@ -92,15 +94,15 @@ def test_nothing_of_ours_answers_to_foreign_names(repo, tmp_path):
 HELP = """
 import runpy, sys
 commands = sys.argv[1:]
-import mpafer, mpafer.report
-for command in commands:
-    sys.argv = [command, "--help"]
+import mpafer, mpafer.cli
+for words in [*([command] for command in commands), *(["mpafer", verb] for verb in mpafer.cli.VERBS)]:
+    command, *_ = sys.argv = [*words, "--help"]
     try:
         start = runpy.run_path if command.endswith(".py") else runpy.run_module
         start(command, run_name="__main__")
     except SystemExit as ended:
         assert not ended.code, command
-    assert "torch" not in sys.modules, command
+    assert "torch" not in sys.modules, words
 import mpafer.trainers
 assert "torch" in sys.modules, "the control"
 """
@@ -111,7 +113,7 @@ def test_help_does_not_wait_for_torch(repo, tmp_path):
     places = [path for folder in FOLDERS for path in (repo / folder).rglob("*.py")]
     commands = [path.relative_to(repo) for path in places if '__name__ == "__main__"' in path.read_text("utf-8")]
     modules = [".".join(path.with_suffix("").parts).removesuffix(".__main__") for path in commands]
-    modules = [name if name.startswith("mpafer.") else f"mpafer.{name}" for name in modules]
-    assert {"mpafer.predict", "mpafer.datasets", "mpafer.plug"} <= set(modules)
+    modules = [name if name.split(".")[0] == "mpafer" else f"mpafer.{name}" for name in modules]
+    assert {"mpafer", "mpafer.predict", "mpafer.datasets", "mpafer.plug"} <= set(modules)
     printed = run(sys.executable, "-c", HELP, str(repo / "train.py"), *modules, cwd=tmp_path)
-    assert printed.count("usage: ") == len(modules) + 1
+    assert printed.lower().count("usage: ") == len(modules) + 1 + len(VERBS)

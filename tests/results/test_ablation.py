@@ -17,6 +17,7 @@ import pytest
 import torch
 import yaml
 from safetensors.torch import save_file
+from support.commands import invoke
 from support.models import CLASSES, random_clip
 from support.results import write_run
 from support.runs import REPO, SMALL, environment, make_world
@@ -130,7 +131,7 @@ def test_one_message_names_what_is_wrong_in_a_declaration(tmp_path: Path, change
     file = tmp_path / "mine.yaml"
     file.write_text(yaml.safe_dump(GOOD | change))
     with pytest.raises(SystemExit, match=f"^error: .*{message}"):
-        main([str(file), "--plan", "rafdb", "tiny"])
+        invoke("ablate", str(file), "rafdb", "tiny", "--plan")
     file.write_text(yaml.safe_dump(GOOD))
     assert list(plan(str(file), "rafdb", "tiny")) == ["a", "b"], "the control"
 
@@ -169,14 +170,14 @@ def test_k_goes_up_to_the_patches_of_the_backbone(tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         (["alingment", "rafdb", "vit_b16"], "no ablation 'alingment': did you mean alignment"),
-        (["alignment", "rafdb", "vit_b17"], r"no config file .*vit_b17\.yaml; that folder holds: tiny, vit_b16"),
+        (["alignment", "rafdb", "vit_b17"], "unknown config 'vit_b17' of MPAFER: did you mean vit_b16"),
         (["alignment", "rafdb", "tiny", "OPTIM.MAXEPOCH", "2"], "OPTIM.MAXEPOCH: did you mean OPTIM.MAX_EPOCH"),
         (["k", "rafdb", "tiny", "TRAINER.MPAFER.TOP_K", "2"], r"MPAFER\.TOP_K is what the ablation k varies"),
     ],
 )
 def test_one_message_names_what_cannot_be_planned(arguments: list[str], message: str) -> None:
     with pytest.raises(SystemExit, match=f"^error: .*{message}"):
-        main([arguments[0], "--plan", *arguments[1:]])
+        invoke("ablate", *arguments[:3], "-1", *arguments[3:], "--plan")
 
 
 # --- tables
@@ -268,7 +269,7 @@ def test_one_message_names_which_runs_are_meant(tmp_path: Path) -> None:
     more = ["OPTIM.MAX_EPOCH", "2"]
     finish_all(tmp_path, "alignment")
     finish_all(tmp_path, "alignment", more)
-    several = r"several plans .*: tiny_all, tiny_all_MAX_EPOCH_2; .*--where KEY VALUE \(OPTIM\.MAX_EPOCH 16 or 2\)"
+    several = r"several plans .*: tiny_all, tiny_all_MAX_EPOCH_2; .*KEY VALUE pairs \(OPTIM\.MAX_EPOCH 16 or 2\)"
     with pytest.raises(ValueError, match=several):
         ablate("alignment", [tmp_path])
     chosen = ablate("alignment", [tmp_path], where=more)
@@ -311,7 +312,7 @@ def test_a_run_may_be_part_of_several_plans_and_is_never_taken_for_another_varia
 def test_one_ablation_of_two_data_sets_is_two_plans(tmp_path: Path) -> None:
     for dataset in ("sketchfer", "rafdb"):
         run = finish(tmp_path / dataset, "tiny_all", [], [0], config=dataset)
-        main(["alignment", "--note", f"{dataset}/tiny_all", "global-local", str(run)])
+        note_plan("alignment", f"{dataset}/tiny_all", {"global-local": run})
     several = r"several plans .*: rafdb/tiny_all, sketchfer/tiny_all; .*\(.*DATASET\.NAME 'RAFDB' or 'SketchFER'"
     with pytest.raises(ValueError, match=several):
         ablate("alignment", [tmp_path])

@@ -22,7 +22,8 @@ REPO = Path(__file__).parent.parent.parent
 def run(*arguments: str, **environment: str) -> subprocess.Popen[str]:
     """`support.tasks` in a process of its own: ``PLACE NUMBER SECONDS AT_ONCE``."""
     code = (
-        "import sys; from pathlib import Path\n"
+        "import signal, sys; from pathlib import Path\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it\n"
         "from support.tasks import many; from mpafer.runs.local import run_tasks\n"
         "place, number, seconds, at_once = sys.argv[1:]\n"
         "print(run_tasks(many(Path(place), int(number), seconds=float(seconds)), int(at_once)))"
