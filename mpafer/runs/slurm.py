@@ -38,22 +38,21 @@ class Cluster:
 class Work:
     """What a node does."""
 
-    task: Task
     cpus: int
 
-    def __call__(self) -> None:
+    def __call__(self, task: Task) -> None:
         os.environ.setdefault("OMP_NUM_THREADS", str(self.cpus))  # before torch is imported
         from mpafer.runs.worker import work
 
-        if not self.task.finished:
-            self.task.folder.mkdir(parents=True, exist_ok=True)
-            work(self.task, self.task.folder / LOG, None)
+        if not task.finished:
+            task.folder.mkdir(parents=True, exist_ok=True)
+            work(task, task.folder / LOG, None)
 
-    def checkpoint(self) -> object:
+    def checkpoint(self, task: Task) -> object:
         """Asked by submitit when the run has to leave its node: what to queue again."""
         from submitit.helpers import DelayedSubmission
 
-        return DelayedSubmission(self)
+        return DelayedSubmission(self, task)
 
 
 def run_on_cluster(
@@ -88,7 +87,11 @@ def run_on_cluster(
     for task in waiting:
         if not task.finished:
             log = logs[task.folder]
-            failures.append(Failure(names[task.folder], log, last_words(log, sizes[task.folder])))
+            if not log.is_file():  # it did not even begin
+                log = cluster.logs / f"{_noted(task)}_0_log.err"
+            failures.append(
+                Failure(names[task.folder], log, last_words(log, sizes[task.folder] if log.name == LOG else 0))
+            )
     return failures
 
 
@@ -110,7 +113,7 @@ def _submit(
         **({"gpus_per_node": cluster.gpus} if cluster.gpus else {}),
     )  # fmt: skip
     try:
-        jobs = executor.map_array(Work, tasks, [cluster.cpus] * len(tasks))
+        jobs = executor.map_array(Work(cluster.cpus), tasks)
     except submitit.core.utils.FailedJobError as error:
         raise OptionError(f"Slurm did not take the jobs: {error}") from error
     for task, job in zip(tasks, jobs, strict=True):
