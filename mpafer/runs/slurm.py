@@ -84,14 +84,11 @@ def run_on_cluster(
     except KeyboardInterrupt:
         _slurm("scancel", *(_noted(task) for task in waiting))
         raise
-    for task in waiting:
-        if not task.finished:
-            log = logs[task.folder]
-            if not log.is_file():  # it did not even begin
-                log = cluster.logs / f"{_noted(task)}_0_log.err"
-            failures.append(
-                Failure(names[task.folder], log, last_words(log, sizes[task.folder] if log.name == LOG else 0))
-            )
+    for task in (task for task in waiting if not task.finished):
+        log, size = logs[task.folder], sizes[task.folder]
+        if not log.is_file():  # it did not even begin
+            log, size = cluster.logs / f"{_noted(task)}_0_log.err", 0
+        failures.append(Failure(names[task.folder], log, last_words(log, size)))
     return failures
 
 

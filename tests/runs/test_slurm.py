@@ -57,10 +57,19 @@ def wait_for(what: Callable[[], object], seconds: float = 90) -> None:
         time.sleep(0.2)
 
 
+def ask(*command: str) -> str:
+    return subprocess.run(command, capture_output=True, text=True).stdout
+
+
 def queue(*more: str) -> list[str]:
-    return subprocess.run(
-        ["squeue", "-h", "--array", "-o", "%F_%K", *more], capture_output=True, text=True
-    ).stdout.split()
+    return ask("squeue", "-h", "--array", "-o", "%F_%K", *more).split()
+
+
+def table(out: Path) -> list[dict[str, str]]:
+    """What a comparison says of accuracy; times and memory differ."""
+    kept = ("trainer", "n", "accuracy", "uar", "difference", "p")
+    rows = csv.DictReader((out / "rafdb/comparison/comparison.csv").read_text().splitlines())
+    return [{key: row[key] for key in kept} for row in rows]
 
 
 @on_slurm
@@ -86,23 +95,14 @@ def test_the_same_comparison_though_a_node_dies(cluster: Path, tmp_path: Path) -
     printed, _ = there.communicate()
     slurm("start", str(cluster), "n2")
     assert there.returncode == 0 and printed.count(" done") == 4, printed
-    tables = [
-        list(csv.DictReader((world / place / "rafdb/comparison/comparison.csv").open())) for place in ("here", "there")
-    ]
-    same = [
-        [{key: row[key] for key in ("trainer", "n", "accuracy", "uar", "difference", "p")} for row in rows]
-        for rows in tables
-    ]
-    assert same[0] == same[1] and len(same[0]) == 2
+    assert table(world / "here") == table(world / "there") and len(table(world / "here")) == 2
     for run in (world / "here").glob("rafdb/*/*/seed*"):
         assert (scores(run) == scores(world / "there" / run.relative_to(world / "here"))).all(), run
 
 
 @on_slurm
 def test_a_failing_task_stops_no_other_and_is_named(cluster: Path, tmp_path: Path) -> None:
-    wait_for(
-        lambda: "idle" in subprocess.run(["sinfo", "-h", "-n", "n2", "-o", "%T"], capture_output=True, text=True).stdout
-    )
+    wait_for(lambda: ask("sinfo", "-h", "-n", "n2", "-o", "%T").strip() == "idle")
     tasks = many(tmp_path, 4, seconds=0.1)
     tasks[1], tasks[2] = replace(tasks[1], fails="the loss is NaN"), replace(tasks[2], fails="kill")
     said: list[str] = []
@@ -118,22 +118,31 @@ def test_a_failing_task_stops_no_other_and_is_named(cluster: Path, tmp_path: Pat
 
 
 START = """
-import sys; from pathlib import Path; from support.tasks import many; from mpafer.runs.slurm import Cluster, run_on_cluster
+import signal, sys
+from pathlib import Path
+from support.tasks import many
+from mpafer.runs.slurm import Cluster, run_on_cluster
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
 place = Path(sys.argv[1])
-run_on_cluster(many(place, 2, seconds=8), Cluster(None, 10, 0, 1, place / "logs"), 2, say=lambda line: print(line, flush=True))
+asked = Cluster(None, 10, 0, 1, place / "logs")
+run_on_cluster(many(place, 2, seconds=8), asked, 2, say=lambda line: print(line, flush=True))
 """
 
 
 def start(place: Path) -> subprocess.Popen[str]:
-    code = f"import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n{START}"
-    return subprocess.Popen([sys.executable, "-c", code, str(place)], stdout=subprocess.PIPE, text=True)
+    """Two tasks of eight seconds, on the nodes."""
+    return subprocess.Popen([sys.executable, "-c", START, str(place)], stdout=subprocess.PIPE, text=True)
+
+
+def both_begun(place: Path) -> bool:
+    return (place / "calls").is_file() and len(calls(place, "begin")) == 2
 
 
 @on_slurm
 def test_a_killed_command_finds_its_jobs_again(cluster: Path, tmp_path: Path) -> None:
     first = start(tmp_path)
-    wait_for(lambda: (tmp_path / "task1/slurm.txt").is_file())
-    wait_for(lambda: len(queue("-t", "R")) == 2)
+    wait_for(lambda: both_begun(tmp_path))
     first.kill()
     first.communicate()
     again = start(tmp_path)
@@ -145,7 +154,7 @@ def test_a_killed_command_finds_its_jobs_again(cluster: Path, tmp_path: Path) ->
 @on_slurm
 def test_ctrl_c_cancels_what_is_queued(cluster: Path, tmp_path: Path) -> None:
     process = start(tmp_path)
-    wait_for(lambda: len(queue("-t", "R")) == 2)
+    wait_for(lambda: both_begun(tmp_path))
     process.send_signal(signal.SIGINT)
     process.communicate()
     assert process.returncode != 0
