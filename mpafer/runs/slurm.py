@@ -150,10 +150,13 @@ def _noted(task: Task) -> str:
 def _queue() -> dict[str, str]:
     """Number -> state of all that this user has in the queue: pending, running, ..."""
     while True:
-        listed = _slurm("squeue", "--me", "--array", "--noheader", "--format=%F_%K %T")
+        listed = _slurm("squeue", "--me", "--array", "--noheader", "--format=%F_%K|%T|%r")
         if listed.returncode == 0:
-            lines = (line.split() for line in listed.stdout.splitlines())
-            return {number: state.lower() for number, state in lines}
+            found = {}
+            for number, state, reason in (line.split("|", 2) for line in listed.stdout.splitlines()):
+                held = f": {reason}, look at it" if "held" in reason.lower() else ""  # it would wait for ever
+                found[number.removesuffix("_N/A")] = f"{state.lower()}{held}"  # an array of one has no index
+            return found
         time.sleep(5 * POLL)  # the controller does not answer: that says nothing of the jobs
 
 

@@ -16,7 +16,7 @@ die() { echo "slurm.sh: $*" >&2; exit 1; }
 [[ ${1:-}:${3:-} =~ ^((up|down):|(kill|start):n[12])$ ]] || { sed -n '2,8s/^# *//p' "$0" >&2; exit 2; }
 dir=$(realpath -m "${2:?DIR}") conf=$dir/slurm.conf log=$dir/log all=(slurmctld n1 n2 munged)
 export SLURM_CONF=$conf
-# As short as a path of a socket must be, and with no letters that mean something in slurm.conf.
+# Short, as a path of a socket must be, and with no letters that mean something in slurm.conf.
 [[ $dir =~ ^[A-Za-z0-9/._+-]{2,70}$ ]] || die "$dir is too long a path or has odd letters"
 [[ $1 == up || $1 == down || -f $conf ]] || die "nothing was started in $dir"
 
@@ -44,8 +44,7 @@ kill_hard() {
     for _ in 1 2 3 4 5; do
         pids='' level=$(daemons "$@"; members "$@")
         while [[ -n $level ]]; do
-            pids+=" $level"
-            level=$(pgrep -P "$(xargs <<<"$level" | tr ' ' ,)" || true)
+            pids+=" $level" level=$(pgrep -P "$(xargs <<<"$level" | tr ' ' ,)" || true)
         done
         [[ -n $pids ]] || return 0
         kill -9 $pids 2>/dev/null || true
@@ -86,11 +85,10 @@ ProctrackType=proctrack/linuxproc
 SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU
 SlurmdParameters=config_overrides
-# look for jobs to start every second
 SchedulerType=sched/builtin
 SchedulerParameters=sched_interval=1
-# requeue the jobs of a node that is silent for 10 seconds, or comes back without them; the latter
-# at once for jobs older than BatchStartTimeout + MessageTimeout, else up to a minute later
+# requeue the jobs of a node that is silent for 10 seconds, or comes back without them (at once
+# if they are older than BatchStartTimeout + MessageTimeout, else up to a minute later)
 JobRequeue=1
 SlurmdTimeout=10
 BatchStartTimeout=1
