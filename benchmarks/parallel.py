@@ -1,4 +1,5 @@
-"""Whole runs on several cores: compare.sh with JOBS, and torchrun with two ranks. Only an idle machine tells the truth.
+"""Whole runs: what one costs beside its images, compare.sh with JOBS, and torchrun with two ranks. Only an idle machine
+tells the truth.
 
 The images are class folders of noise: what is timed does not depend on what they show.
 """
@@ -6,6 +7,7 @@ The images are class folders of noise: what is timed does not depend on what the
 from __future__ import annotations
 
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -50,6 +52,44 @@ def _compare_seconds(root: Path, jobs: int, runs: int, epochs: int) -> float:
         "PYTHON": sys.executable,
     }
     return _seconds(command, environment)
+
+
+def overhead(settings: Settings) -> list[Row]:
+    """What a run costs beside its images: one of seven training and 14 test images, as one more of a command's runs.
+
+    Theirs is the same run as a process of its own, `python train.py`.
+    """
+    more = 5
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        write_images(root / "noise", side=96, per_class=1)
+        own = [sys.executable, str(REPO / "train.py"), "--root", folder, "--trainer", "CoOp", "--seed", "1"]
+        own += ["--dataset-config-file", "ferfolder", "--config-file", str(REPO / "configs/trainers/CoOp/tiny.yaml")]
+        seconds, alone = list[float](), list[float]()
+        for turn in range(settings.repeats + 1):  # the first fills the caches
+            one, many = (_run_seconds(root / f"{turn}_{runs}", root, runs) for runs in (1, 1 + more))
+            output = ["--output-dir", str(root / f"alone{turn}"), "DATASET.FOLDER", "noise", "OPTIM.MAX_EPOCH", "1"]
+            single = _seconds([*own, *output], _quiet(root))
+            if turn:
+                seconds.append((many - one) / more)
+                alone.append(single)
+    ratios = [b / a for a, b in zip(seconds, alone, strict=True)]
+    what = f"CoOp, tiny CLIP, one epoch of one batch, a thread; {more} more runs of `mpafer run`"
+    return [
+        Row("a run's overhead", "s", statistics.median(seconds), statistics.median(alone), most=1.5, note=what),
+        Row("python train.py / one more run", "", None, None, ratios, least=3, compares=True, note=what),
+    ]
+
+
+def _run_seconds(out: Path, root: Path, runs: int) -> float:
+    seeds = " ".join(map(str, range(1, runs + 1)))
+    command = [sys.executable, "-m", "mpafer", "run", "CoOp", "ferfolder", "tiny", "--seeds", seeds]
+    command += ["--data", str(root), "--out", str(out), "-1", "DATASET.FOLDER", "noise", "OPTIM.MAX_EPOCH", "1"]
+    return _seconds(command, _quiet(root))
+
+
+def _quiet(root: Path) -> dict[str, str]:
+    return {"OMP_NUM_THREADS": "1", "MPAFER_CACHE": str(root / "cache")}
 
 
 def torchrun(settings: Settings) -> list[Row]:

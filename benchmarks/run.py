@@ -33,9 +33,10 @@ ROWS = {
     "gpu": "gpu.measure",
     "doctor": "doctor.measure",
     "compare": "parallel.compare",
+    "overhead": "parallel.overhead",
     "torchrun": "parallel.torchrun",
 }
-LONG = ("compare", "torchrun")  # only by name
+LONG = ("compare", "overhead", "torchrun")  # only by name
 HEAD = ["what", "target", "ours", "theirs", "unit", "ratio, median (min - max)", "met"]
 
 

@@ -1,4 +1,4 @@
-"""What the process of a run does. Importing this module imports torch and all methods: the server pays for it once."""
+"""What the process of a run does. Importing this module imports all that runs need: the server pays for it once."""
 
 from __future__ import annotations
 
@@ -9,7 +9,13 @@ import sys
 import threading
 from pathlib import Path
 
-import mpafer.runs.train  # noqa: F401 - imported once, for all
+# what a run imports when it needs it, because not every command does
+import clip.simple_tokenizer  # noqa: F401
+import sklearn.linear_model  # noqa: F401
+import torch.utils.tensorboard  # noqa: F401
+import torchmetrics.functional.classification  # noqa: F401
+
+import mpafer.runs.train  # noqa: F401
 from mpafer.common.errors import clear_errors
 from mpafer.run_config import methods
 from mpafer.runs.task import Task
