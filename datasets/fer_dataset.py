@@ -10,6 +10,7 @@ from typing import ClassVar, TypeVar
 from yacs.config import CfgNode
 
 from mpafer.common.errors import OptionError
+from mpafer.common.extensions import enter
 from mpafer.common.options import Options
 from mpafer.datasets.draws import choose_classes, draw_shots, stratified_cut
 from mpafer.datasets.items import Item, MissingDataError, Problems, Splits, log
@@ -21,8 +22,8 @@ DatasetClass = TypeVar("DatasetClass", bound="FERDataset")
 
 
 def register_dataset(dataset: type[DatasetClass]) -> type[DatasetClass]:
-    """Class decorator: enter a data set under its class name."""
-    DATASETS[dataset.__name__] = dataset
+    """Class decorator: enter a data set under its class name; raises OptionError where another one has it."""
+    enter(DATASETS, dataset)
     return dataset
 
 

@@ -20,6 +20,7 @@ from mpafer.clip import load_clip
 from mpafer.common import distributed
 from mpafer.common.config import differences
 from mpafer.common.errors import CheckpointError, OptionError
+from mpafer.common.extensions import enter
 from mpafer.common.options import Options, check_choice
 from mpafer.datasets import find_dataset
 from mpafer.engine.checkpoint import run_identity
@@ -40,8 +41,8 @@ METHODS: dict[str, type[PromptTrainer]] = {}
 
 
 def register_method(trainer: type[PromptTrainer]) -> type[PromptTrainer]:
-    """Class decorator: enter a method under its class name."""
-    METHODS[trainer.__name__] = trainer
+    """Class decorator: enter a method under its class name; raises OptionError where another one has it."""
+    enter(METHODS, trainer)
     return trainer
 
 

@@ -16,6 +16,7 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
 from pkgutil import iter_modules
+from typing import Any
 
 from mpafer.common.errors import OptionError
 
@@ -78,6 +79,20 @@ def import_named(name: str) -> None:
     origin = getattr(imported, "__file__", None) or ""
     if is_file and Path(origin).resolve() != path:
         raise OptionError(f"--import {name}: another module is called {module} ({origin}): rename the file")
+
+
+def enter(registry: dict[str, Any], kind: type) -> None:
+    """Enter a class under its name.
+
+    Raises:
+        OptionError: another module's class has this name already.
+    """
+    other = registry.get(kind.__name__, kind)
+    if other.__module__ != kind.__module__:
+        raise OptionError(
+            f"{kind.__module__}: {other.__module__} has a {kind.__name__} already; give yours another name"
+        )
+    registry[kind.__name__] = kind
 
 
 def broken_note() -> str:

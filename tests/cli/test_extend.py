@@ -131,6 +131,15 @@ def test_a_broken_file_of_ours_stops_only_who_needs_it(tmp_path: Path) -> None:
         assert "import_all(__name__, __path__)" in Path(str(package.__file__)).read_text()
 
 
+def test_a_name_that_is_taken_is_refused(world: Path) -> None:
+    """Else one of ours would be another method, without a word."""
+    (world / "own/thief.py").write_text(METHOD.replace("class ClipAdapter(", "class CoOp("))
+    with pytest.raises(
+        AssertionError, match=r"thief: mpafer\.trainers\.coop has a CoOp already; give yours another name"
+    ):
+        mpafer(world, "methods", "--import", "thief.py")
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [
