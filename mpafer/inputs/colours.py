@@ -41,6 +41,8 @@ def to_rgb(image: Image.Image) -> Image.Image:
     if image.mode == "LAB":
         return ImageCms.applyTransform(image, _lab_to_rgb()) or image
     if image.has_transparency_data:
+        if isinstance(place := image.info.get("transparency"), tuple) and max(place) > 255:
+            image.info["transparency"] = tuple(value >> 8 for value in place)  # of 16 bits, as the pixels were
         background = Image.new("RGBA", image.size, BACKGROUND)
         return Image.alpha_composite(background, image.convert("RGBA")).convert("RGB")
     return image.convert("RGB")

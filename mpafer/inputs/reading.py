@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, BinaryIO
 
@@ -59,21 +61,21 @@ def read_image(path: str | os.PathLike[str]) -> Image.Image:
         raise UnreadableImageError(f"{message}; {cure}" if cure else message) from error
 
 
-def open_image_file(path: str | os.PathLike[str]) -> BinaryIO:
+@contextmanager
+def open_image_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """A regular file, open for reading; it never waits for a pipe's other end.
 
     Raises:
         RefusedImageError: another kind of file, or an empty one.
         OSError: as `open`.
     """
-    file = open(path, "rb", opener=_open_at_once)
-    about = os.fstat(file.fileno())
-    if stat.S_ISREG(about.st_mode) and about.st_size:
-        return file
-    file.close()
-    if stat.S_ISREG(about.st_mode):
-        raise RefusedImageError("an empty file", AGAIN)
-    raise RefusedImageError(f"it is {KINDS.get(stat.S_IFMT(about.st_mode), 'no regular file')}", INSTEAD)
+    with open(path, "rb", opener=_open_at_once) as file:
+        about = os.fstat(file.fileno())
+        if not stat.S_ISREG(about.st_mode):
+            raise RefusedImageError(f"it is {KINDS.get(stat.S_IFMT(about.st_mode), 'no regular file')}", INSTEAD)
+        if not about.st_size:
+            raise RefusedImageError("an empty file", AGAIN)
+        yield file
 
 
 def _open_at_once(path: str, flags: int) -> int:

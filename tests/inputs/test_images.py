@@ -43,30 +43,40 @@ def bare(path: Path) -> np.ndarray:
         return np.asarray(image.convert("RGB"))
 
 
-def tiff(values: np.ndarray, *, bits: int = 0, **tags: Any) -> bytes:
-    """A TIFF of one grey channel: each tag is a number's name and its value."""
+def tiff(values: np.ndarray, **tags: Any) -> bytes:
+    """A TIFF of one grey channel; tags by name: width, bits, photometric, lowest, highest."""
     kinds = {"u": 1, "i": 2, "f": 3}
     order = ">" if values.dtype.byteorder == ">" else "<"
     entries = {
-        256: (3, values.shape[1]), 257: (3, values.shape[0]), 258: (3, bits or 8 * values.itemsize), 259: (3, 1),
+        256: (3, tags.get("width", values.shape[1])), 257: (3, values.shape[0]), 259: (3, 1),
+        258: (3, tags.get("bits", 8 * values.itemsize)),
         262: (3, tags.get("photometric", 1)), 273: (4, 8), 277: (3, 1), 278: (3, values.shape[0]),
         279: (4, values.nbytes), 339: (3, kinds[values.dtype.kind]),
     }  # fmt: skip
     entries |= {tag: (11, tags[name]) for tag, name in ((340, "lowest"), (341, "highest")) if name in tags}
     codes = {3: "H2x", 4: "I", 11: "f"}
-    rows = [struct.pack(f"{order}HHI{codes[code]}", tag, code, 1, value) for tag, (code, value) in entries.items()]
+    rows = [
+        struct.pack(f"{order}HHI{codes[code]}", tag, code, 1, value) for tag, (code, value) in sorted(entries.items())
+    ]
     data = values.tobytes() + b"\0" * (values.nbytes % 2)
     start = (b"MM\0*" if order == ">" else b"II*\0") + struct.pack(f"{order}I", 8 + len(data))
     return start + data + struct.pack(f"{order}H", len(rows)) + b"".join(rows) + bytes(4)
 
 
-def deep_png(values: np.ndarray) -> bytes:
-    """A PNG of 16 bits a channel, [H, W, channels]."""
+def packed(grey: np.ndarray) -> np.ndarray:
+    """8 bits -> 12 bits, two values in three bytes."""
+    values = np.rint(grey / 255 * 4095).astype(np.uint16)
+    left, right = values[:, ::2], values[:, 1::2]
+    return np.stack([left >> 4, (left & 15) << 4 | right >> 8, right & 255], 2).astype(np.uint8).reshape(len(grey), -1)
+
+
+def deep_png(values: np.ndarray, transparent: bytes = b"") -> bytes:
+    """A PNG of 16 bits a channel, [H, W, channels], and its chunk tRNS."""
     kind = {1: 0, 2: 4, 3: 2, 4: 6}[values.shape[2]]
     lines = b"".join(b"\0" + line.astype(">u2").tobytes() for line in values)
     chunks = (
         (b"IHDR", struct.pack(">IIBBBBB", values.shape[1], values.shape[0], 16, kind, 0, 0, 0)),
-        (b"IDAT", zlib.compress(lines)), (b"IEND", b""),
+        *([(b"tRNS", transparent)] if transparent else []), (b"IDAT", zlib.compress(lines)), (b"IEND", b""),
     )  # fmt: skip
     sealed = (struct.pack(">I", len(c)) + n + c + struct.pack(">I", zlib.crc32(n + c)) for n, c in chunks)
     return b"\x89PNG\r\n\x1a\n" + b"".join(sealed)
@@ -160,6 +170,7 @@ GREY: dict[str, tuple[str, Save]] = {
             b"P5 %d %d 1023\n" % (COLUMNS, ROWS) + np.rint(p / 255 * 1023).astype(">u2").tobytes()
         ),
     ),
+    "12 bits": ("tif", lambda p, path: path.write_bytes(tiff(packed(p), width=COLUMNS, bits=12))),
     "32 bits holding 8": ("tif", lambda p, path: Image.fromarray(p.astype(np.int32)).save(path)),
     "32 bits holding 16": ("tif", lambda p, path: Image.fromarray(p * np.int32(257)).save(path)),
     "floats to 1": ("tif", lambda p, path: Image.fromarray((p / 255).astype(np.float32)).save(path)),
@@ -251,6 +262,14 @@ def test_transparent_parts_are_black(tmp_path, mode):
         assert hidden[opaque == 0].mean() > 50, "a control: they are read as colours without a background"
         assert np.array_equal(seen[opaque == 255], hidden[opaque == 255])
         assert np.allclose(seen[opaque == 128], hidden[opaque == 128] / 2, atol=1)
+
+
+def test_a_transparent_colour_of_16_bits(tmp_path):
+    values = picture().astype(np.uint16) * 257
+    values[:9] = place = (0x1234, 0xABCD, 0x5555)
+    (tmp_path / "x.png").write_bytes(deep_png(values, struct.pack(">HHH", *place)))
+    seen = pixels(tmp_path / "x.png")
+    assert not seen[:9].any() and np.array_equal(seen[9:], picture()[9:]) and bare(tmp_path / "x.png")[:9].any()
 
 
 def test_lab(tmp_path):
