@@ -31,7 +31,7 @@ class RefusedImageError(Exception):
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """The current frame in RGB.
+    """The current frame in RGB; the same object where it is plain RGB.
 
     Raises:
         RefusedImageError: values whose range nothing tells.
@@ -45,6 +45,9 @@ def to_rgb(image: Image.Image) -> Image.Image:
             image.info["transparency"] = tuple(value >> 8 for value in place)  # of 16 bits, as the pixels were
         background = Image.new("RGBA", image.size, BACKGROUND)
         return Image.alpha_composite(background, image.convert("RGBA")).convert("RGB")
+    if image.mode == "RGB":
+        image.load()
+        return image
     return image.convert("RGB")
 
 

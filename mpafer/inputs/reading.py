@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, BinaryIO
 
@@ -22,6 +20,7 @@ AGAIN, INSTEAD = "copy it again from where it came from", "put the image file th
 # Pillow runs an EPS file, which is a program, in Ghostscript; of the others it reads the first lines alone.
 NO_PIXELS = {"EPS", "BUFR", "GRIB", "HDF5", "MPEG", "WMF"}
 ORIENTATION = 0x0112
+EXIF = {"exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp"}  # where Pillow keeps it; a TIFF it turns itself
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -61,21 +60,21 @@ def read_image(path: str | os.PathLike[str]) -> Image.Image:
         raise UnreadableImageError(f"{message}; {cure}" if cure else message) from error
 
 
-@contextmanager
-def open_image_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+def open_image_file(path: str | os.PathLike[str]) -> BinaryIO:
     """A regular file, open for reading; it never waits for a pipe's other end.
 
     Raises:
         RefusedImageError: another kind of file, or an empty one.
         OSError: as `open`.
     """
-    with open(path, "rb", opener=_open_at_once) as file:
-        about = os.fstat(file.fileno())
-        if not stat.S_ISREG(about.st_mode):
-            raise RefusedImageError(f"it is {KINDS.get(stat.S_IFMT(about.st_mode), 'no regular file')}", INSTEAD)
-        if not about.st_size:
-            raise RefusedImageError("an empty file", AGAIN)
-        yield file
+    file = open(path, "rb", opener=_open_at_once)  # noqa: SIM115 - the caller closes it
+    about = os.fstat(file.fileno())
+    if stat.S_ISREG(about.st_mode) and about.st_size:
+        return file
+    file.close()
+    if stat.S_ISREG(about.st_mode):
+        raise RefusedImageError("an empty file", AGAIN)
+    raise RefusedImageError(f"it is {KINDS.get(stat.S_IFMT(about.st_mode), 'no regular file')}", INSTEAD)
 
 
 def _open_at_once(path: str, flags: int) -> int:
@@ -88,12 +87,12 @@ def decode_image(file: BinaryIO) -> Image.Image:
         if image.format in NO_PIXELS:
             raise RefusedImageError(f"Pillow reads no pixels of {image.format} files", "save it as PNG")
         rgb = to_rgb(image)
-        turn = TURNS.get(_orientation(image))
+    turn = TURNS.get(_orientation(image)) if EXIF & image.info.keys() else None
     return rgb if turn is None else rgb.transpose(turn)
 
 
 def _orientation(image: Image.Image) -> Any:
-    """The EXIF value that is left to obey once the image is loaded (Pillow turns TIFF files itself); 1 = none."""
+    """The EXIF value, 1 = none."""
     try:
         return image.getexif().get(ORIENTATION, 1)
     except Exception:  # EXIF that cannot be read: the picture can
