@@ -105,6 +105,8 @@ def reason_and_cure(error: Exception) -> tuple[str, str]:
         return error.reason, error.cure
     if isinstance(error, UnidentifiedImageError):
         return "not an image", f"{AGAIN}, or save it as PNG or JPEG"
+    if isinstance(error, Image.DecompressionBombError):
+        return "it has more pixels than Pillow's limit", "save it smaller"
     if isinstance(error, FileNotFoundError):
         return "there is no such file", ""
     if isinstance(error, OSError) and error.strerror:

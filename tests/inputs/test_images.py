@@ -291,7 +291,7 @@ def test_the_first_frame_of_an_animation(tmp_path):
         assert np.array_equal(pixels(tmp_path / f"x.{ending}"), picture())
 
 
-LOSSLESS = {".bmp", ".dds", ".dib", ".im", ".pcx", ".png", ".ppm", ".qoi", ".sgi", ".tga", ".tif", ".tiff", ".webp"}
+LOSSLESS = {".bmp", ".dds", ".dib", ".pcx", ".png", ".ppm", ".qoi", ".sgi", ".tga", ".tif", ".tiff", ".webp"}
 
 
 @pytest.mark.parametrize("ending", sorted(LOSSLESS & set(image_endings())))
@@ -335,6 +335,12 @@ def test_truncated(tmp_path, ending):
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)).save(path)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     assert "copy it again from where it came from" in refused(path)
+
+
+def test_too_many_pixels(tmp_path, monkeypatch):
+    Image.fromarray(picture()).save(tmp_path / "x.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    assert refused(tmp_path / "x.png") == "it has more pixels than Pillow's limit; save it smaller"
 
 
 def test_postscript_is_not_run(tmp_path):
