@@ -4,13 +4,15 @@
 - 16-bit grey is divided by 65,535; of colours with 16 bits Pillow hands over the upper eight.
 - Of floats and 32-bit integers a file seldom says which value is white. A TIFF may (SMinSampleValue, SMaxSampleValue,
   as long as no value lies outside). Else white is 1 (floats alone), 255 or 65,535: the lowest that no value exceeds.
-  Values that reach neither near it nor fit another are refused: any guess would be wrong in silence.
+  Negative values, higher ones, and those that stay below a sixteenth of their white are refused, not guessed at.
 - CMYK is converted by Pillow's plain formula, and colour profiles are not applied, as CLIP's own preprocessing does.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageCms
@@ -18,7 +20,7 @@ from PIL import Image, ImageCms
 BACKGROUND = (0, 0, 0, 255)  # RGBA
 DEEP = {"I", "F", "I;16", "I;16L", "I;16B", "I;16N"}  # one channel of more than 8 bits
 WHITES = (1, 255, 65535)
-NEAR = 16  # the brightest value is at least a white above 1 divided by this: else it is not that white
+NEAR = 16  # the brightest value reaches its white divided by this, or the white is not trusted
 PHOTOMETRIC, BITS, LOWEST, HIGHEST = 262, 258, 340, 341  # TIFF tags; the last: SMinSampleValue, SMaxSampleValue
 
 
@@ -68,7 +70,7 @@ def _levels(image: Image.Image) -> np.ndarray:
     return levels if transparent is None else np.where(values == transparent, np.uint8(BACKGROUND[0]), levels)
 
 
-def _range(image: Image.Image, values: np.ndarray, tags: object) -> tuple[float, float]:
+def _range(image: Image.Image, values: np.ndarray, tags: Mapping[int, Any]) -> tuple[float, float]:
     """The values of black and white."""
     low, high = float(values.min()), float(values.max())
     if not np.isfinite((low, high)).all():
@@ -90,8 +92,8 @@ def _range(image: Image.Image, values: np.ndarray, tags: object) -> tuple[float,
     return 0, white
 
 
-def _stated(tags: object, tag: int) -> float | None:
+def _stated(tags: Mapping[int, Any], tag: int) -> float | None:
     """A TIFF tag's number, the first of several."""
-    value = tags.get(tag) if hasattr(tags, "get") else None
+    value = tags.get(tag)
     value = value[0] if isinstance(value, tuple) and value else value
     return float(value) if isinstance(value, int | float) else None
