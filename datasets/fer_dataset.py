@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -66,6 +67,7 @@ class FERDataset:
         self.descriptions: str = cfg.DATASET.DESCRIPTIONS
         splits = self.splits = self.find(Path(cfg.DATASET.ROOT).expanduser().absolute())
         self.compare_counts(splits)
+        self.tell_skipped()
         self.test_only = "train" not in splits
         if self.test_only and cfg.DATASET.NUM_SHOTS > 0:
             raise OptionError(f"{self.name} is a test set, DATASET.NUM_SHOTS has no training images to draw from: -1")
@@ -134,6 +136,18 @@ class FERDataset:
             if differing or found.total() != total:
                 shown = "; ".join([f"{found.total()} images (published {total})", ", ".join(differing)])
                 log.warning("%s %s: %s", self.name, split, shown.removesuffix("; "))
+
+    @property
+    def skipped(self) -> dict[str, int]:
+        """Reason -> number of the files among the images that are not used."""
+        return self.problems.skipped.counts
+
+    def tell_skipped(self) -> None:
+        """Say in one line what is not used; it is a warning where it may have been meant as images."""
+        skipped = self.problems.skipped
+        if skipped.paths:
+            level = logging.WARNING if skipped.doubtful else logging.INFO
+            log.log(level, "%s: not used: %s", self.name, skipped.in_words())
 
     def records(self, items: Iterable[Item], chosen: Sequence[str]) -> list[Datum]:
         """Records of the images of the chosen classes, labelled in the order of `chosen`."""
