@@ -1,0 +1,68 @@
+"""Files of tensors, read without running anything in them; and what is wrong with one, in words of ours."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mpafer.common.errors import DataError
+from mpafer.common.kinds import foreign_kind, is_safetensors
+
+_DAMAGED = "it is damaged or cut short"
+
+
+def read_tensors(path: Path, wanted: str, map_location: Any = "cpu") -> Any:
+    """What torch.save or safetensors wrote, whatever the file is named: tensors and plain values only.
+
+    Args:
+        path: the file.
+        wanted: what it should be, for the message.
+        map_location: where the tensors go.
+
+    Raises:
+        DataError: it is something else, and what; or damaged, or holds objects.
+    """
+    if what := foreign_kind(path):
+        raise unreadable(path, wanted, f"it is {what}")
+    try:
+        if is_safetensors(path):
+            from safetensors.torch import load_file
+
+            return load_file(path, device=str(map_location))
+        return torch.load(path, map_location=map_location, weights_only=True)
+    except MemoryError:
+        raise
+    except Exception as error:
+        if isinstance(error, OSError) and error.filename:
+            raise
+        raise unreadable(path, wanted, _reason(error)) from error
+
+
+def unreadable(path: Path, wanted: str, reason: str) -> DataError:
+    """The error on a file that is not what it should be."""
+    return DataError(f"{path} ({path.stat().st_size:,} bytes) cannot be read as {wanted}: {reason}")
+
+
+def first_nonfinite(state: Mapping[str, Any]) -> str:
+    """Name of the first tensor that holds NaN or infinity, "" where there is none."""
+    for key, value in state.items():
+        if isinstance(value, Tensor) and value.is_floating_point() and not torch.isfinite(value).all():
+            return key
+    return ""
+
+
+def _reason(error: Exception) -> str:
+    """Torch's messages advise to switch its safety off: none of their words are passed on but an object's name."""
+    named = re.search(r"(?:GLOBAL|global:?|class) ([\w.]+)", str(error))
+    if named or "Unsupported operand" in str(error):
+        what = f" ({named[1]})" if named else ""
+        return (
+            f"it holds more than the tensors and plain values that are read here{what}, and objects could run code; "
+            "save the tensors alone, as torch.save(model.state_dict(), ...) does"
+        )
+    return f"{_DAMAGED}: copy or download it again"
