@@ -93,13 +93,12 @@ class Clip(nn.Module):
     @property
     def activation(self) -> str:
         """``quickgelu`` or ``gelu``, in both towers."""
-        return self.visual.transformer.resblocks[0].mlp.activation
+        return self.visual.transformer.activation
 
     @property
     def heads(self) -> tuple[int, int]:
         """Attention heads of the vision and the text tower."""
-        first, second = (tower.transformer.resblocks[0].attn.heads for tower in (self.visual, self.text))
-        return first, second
+        return self.visual.transformer.heads, self.text.transformer.heads
 
     @property
     def dtype(self) -> torch.dtype:

@@ -58,7 +58,7 @@ def number(file: Path, node: Mapping[str, Any], key: str, usual: int) -> int:
 
 
 def refuse_others(file: Path, node: Mapping[str, Any], usual: Mapping[str, Any]) -> None:
-    """Raises DataError where a key is set to something that the towers here do not compute; ``usual`` is what they do."""
+    """Raises DataError where a key is set to something else than ``usual``, which is what the towers here compute."""
     for key, value in usual.items():
         if node.get(key, value) not in (value, None):
             raise DataError(f"{file}: {key} is {node[key]!r}, and the towers here compute {value!r} only")

@@ -127,6 +127,7 @@ class Transformer(nn.Module):
     """A stack of blocks.
 
     Attributes:
+        heads, activation: of every block.
         recompute: keep only each block's input for the backward, which computes the block again.
     """
 
@@ -134,6 +135,7 @@ class Transformer(nn.Module):
 
     def __init__(self, width: int, layers: int, sizes: BlockSizes = OPENAI) -> None:
         super().__init__()
+        self.heads, self.activation = sizes.heads or width // 64, sizes.activation
         self.resblocks = nn.ModuleList(Block(width, sizes) for _ in range(layers))
 
     @property

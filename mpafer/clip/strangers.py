@@ -29,7 +29,7 @@ _STRANGERS: tuple[tuple[str, str], ...] = (
      f"an open_clip model with layer scale or norms inside its attention{_TAKE}"),
     (r"(visual_encoder\.|text_encoder\.|qformer\.|Qformer\.)", f"a BLIP or ALBEF{_TAKE}"),
     (r"(model\.layers|transformer\.h|language_model|lm_head)\.", f"a language model{_TAKE}"),
-    (r"(blocks\.\d+\.attn\.qkv\.|patch_embed\.)", f"a vision transformer without a text tower (timm, DINO, MAE){_TAKE}"),
+    (r"(blocks\.\d+\.attn\.qkv\.|patch_embed\.)", f"a vision transformer without text tower (timm, DINO, MAE){_TAKE}"),
     (r"(module\.)?layer1\.0\.conv1\.", f"a ResNet without a text tower{_TAKE}"),
 )  # fmt: skip
 

@@ -10,8 +10,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from mpafer.clip import Clip, load_clip
-from mpafer.clip import download
+from mpafer.clip import Clip, download, load_clip
 from mpafer.clip.tokens import clip_module, tokenize
 from mpafer.common.errors import DataError, MissingFileError, OptionError
 
