@@ -13,8 +13,6 @@ from torch import Tensor
 from mpafer.common.errors import DataError
 from mpafer.common.kinds import foreign_kind, is_safetensors
 
-_DAMAGED = "it is damaged or cut short"
-
 
 def read_tensors(path: Path, wanted: str, map_location: Any = "cpu") -> Any:
     """What torch.save or safetensors wrote, whatever the file is named: tensors and plain values only.
@@ -34,7 +32,8 @@ def read_tensors(path: Path, wanted: str, map_location: Any = "cpu") -> Any:
             from safetensors.torch import load_file
 
             return load_file(path, device=str(map_location))
-        return torch.load(path, map_location=map_location, weights_only=True)
+        with path.open("rb") as file:  # by a path's ending torch would choose the format
+            return torch.load(file, map_location=map_location, weights_only=True)
     except MemoryError:
         raise
     except Exception as error:
@@ -58,11 +57,9 @@ def first_nonfinite(state: Mapping[str, Any]) -> str:
 
 def _reason(error: Exception) -> str:
     """Torch's messages advise to switch its safety off: none of their words are passed on but an object's name."""
-    named = re.search(r"(?:GLOBAL|global:?|class) ([\w.]+)", str(error))
-    if named or "Unsupported operand" in str(error):
-        what = f" ({named[1]})" if named else ""
-        return (
-            f"it holds more than the tensors and plain values that are read here{what}, and objects could run code; "
-            "save the tensors alone, as torch.save(model.state_dict(), ...) does"
-        )
-    return f"{_DAMAGED}: copy or download it again"
+    if not (named := re.search(r"GLOBAL ([\w.]+)", str(error))):
+        return "it is damaged or cut short: copy or download it again"
+    return (
+        f"it holds more than the tensors and plain values that are read here ({named[1]}), and objects could run code; "
+        "save the tensors alone, as torch.save(model.state_dict(), ...) does"
+    )
