@@ -137,7 +137,7 @@ def check_tensors(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> 
 
 def _shape(state: Mapping[str, Tensor], key: str, dimensions: int) -> list[int]:
     if key not in state:
-        raise DataError(f"not a whole CLIP: {key} is missing")
+        raise DataError(f"not a whole CLIP: {key} is missing among {', '.join(sorted(state)[:3])}, ...")
     shape = list(state[key].shape)
     if len(shape) != dimensions or not all(shape):
         raise DataError(f"{key} is {shape}; a CLIP's has {dimensions} dimensions")

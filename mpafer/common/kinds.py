@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from pathlib import Path
 
 _POINTER = "a Git LFS pointer, which only names the file: get the file itself with git lfs pull"
@@ -71,6 +72,17 @@ def is_safetensors(path: Path) -> bool:
 def is_torchscript(path: Path) -> bool:
     """Whether the file is an archive of TorchScript, as OpenAI's weights are."""
     return any(name.endswith("/constants.pkl") for name in _names(path))
+
+
+def damaged_part(path: Path) -> str:
+    """Name of the first part of a zip archive whose checksum is wrong; "" where all are right, or it is none."""
+    if not zipfile.is_zipfile(path):
+        return ""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.testzip() or ""
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, UnicodeDecodeError):
+        return "its table of contents"
 
 
 def _packed(path: Path) -> str:

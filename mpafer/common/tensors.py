@@ -11,22 +11,25 @@ import torch
 from torch import Tensor
 
 from mpafer.common.errors import DataError
-from mpafer.common.kinds import foreign_kind, is_safetensors
+from mpafer.common.kinds import damaged_part, foreign_kind, is_safetensors
 
 
-def read_tensors(path: Path, wanted: str, map_location: Any = "cpu") -> Any:
+def read_tensors(path: Path, wanted: str, map_location: Any = "cpu", *, checksums: bool = False) -> Any:
     """What torch.save or safetensors wrote, whatever the file is named: tensors and plain values only.
 
     Args:
         path: the file.
         wanted: what it should be, for the message.
         map_location: where the tensors go.
+        checksums: also refuse an archive with a wrong one; torch itself looks at none, and may have written none.
 
     Raises:
         DataError: it is something else, and what; or damaged, or holds objects.
     """
     if what := foreign_kind(path):
         raise unreadable(path, wanted, f"it is {what}")
+    if checksums and (part := damaged_part(path)):
+        raise unreadable(path, wanted, f"it is damaged, {part} has another checksum than when it was written")
     try:
         if is_safetensors(path):
             from safetensors.torch import load_file

@@ -109,7 +109,7 @@ def load_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, An
         there = ", ".join(sorted(p.name for p in path.parent.glob("model*"))) or "no checkpoint"
         raise MissingFileError(f"no checkpoint at {path}; {path.parent} holds {there}")
     try:
-        return read_tensors(path, "a checkpoint", map_location)
+        return read_tensors(path, "a checkpoint", map_location, checksums=True)
     except DataError as error:
         raise CheckpointError(f"{error}; without it a run goes on from an earlier one, or begins anew") from error
 

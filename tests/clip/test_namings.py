@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from torch import Tensor
 
 from mpafer.clip import Clip, load_clip
 from mpafer.clip.huggingface import to_openai
-from mpafer.clip.sizes import GELU, OPENAI, QUICKGELU, BlockSizes
+from mpafer.clip.sizes import GELU, OPENAI, QUICKGELU, BlockSizes, TowerSizes
 from mpafer.common.errors import DataError, OptionError
 
 PLAIN = BlockSizes(activation=GELU)
@@ -109,8 +110,6 @@ def test_the_activation_is_asked_for_or_read_or_guessed_and_always_said(
     assert load_clip(file, activation=asked).activation == expected
     ((said_level, message),) = said(caplog)
     assert said_level == level
-    import re
-
     assert re.search(rf"^clip\.pt: activation {expected} \(.*{source}.*\), 2 and 1 heads$", message), message
 
 
@@ -134,6 +133,14 @@ def test_a_foreign_file_alone_is_not_guessed(ours: Clip, tmp_path: Path, naming:
         load_clip(file, activation="relu")
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_gelu_in_low_precision_follows_float32(dtype: torch.dtype) -> None:
+    clip = any_clip((PLAIN, PLAIN))
+    low = features(clip.cast(dtype))
+    for ours, full in zip(low, features(clip), strict=True):
+        assert ours.dtype == torch.float32 and torch.cosine_similarity(ours, full).min() > 0.999
+
+
 def test_a_config_of_another_model_is_passed_over(ours: Clip, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     config = huggingface_config("gelu")
     config["vision_config"]["hidden_size"] = 768
@@ -155,8 +162,6 @@ def test_activation_and_heads_are_part_of_the_fingerprint(ours: Clip, tmp_path: 
 
 def test_wide_towers_have_the_heads_of_known_models(tmp_path: Path) -> None:
     """ViT-H is 1280 wide and has 16 heads, where 64 a head would make 20; g's and bigG's MLP is no multiple."""
-    from mpafer.clip.sizes import TowerSizes
-
     heads = {width: TowerSizes(width, 1, 4 * width).usual_heads for width in (512, 768, 1024, 1280, 1408, 1664)}
     assert heads == {512: 8, 768: 12, 1024: 16, 1280: 16, 1408: 16, 1664: 16}
     odd = any_clip((BlockSizes(hidden=300), BlockSizes(hidden=100)))

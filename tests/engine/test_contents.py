@@ -20,7 +20,7 @@ from mpafer.common.config import differences
 from mpafer.common.errors import CheckpointError, DataError, OptionError
 from mpafer.evaluation.predictions import collect_predictions
 from mpafer.inference.cross import evaluate
-from mpafer.inference.saved import load_run
+from mpafer.inference.saved import load_run, probabilities
 
 Change = Callable[[dict[str, Any]], Any]
 
@@ -73,7 +73,7 @@ def with_value(value: Any, *keys: str) -> Change:
 
 def with_prompt(value: float) -> Change:
     def change(state: dict[str, Any]) -> dict[str, Any]:
-        state["state_dict"]["text.ctx"][0, 0] = value
+        state["state_dict"]["text.ctx"][0, :2] = value
         return state
 
     return change
@@ -92,7 +92,7 @@ BROKEN: dict[str, tuple[Change, str]] = {
     "unknown method": (with_value("MPAFERR", "extra", "identity", "method"), "is of 'MPAFERR'.*did you mean MPAFER"),
     "missing": (
         without("state_dict", "text.ctx"),
-        r"does not fit this model: text\.ctx is not there, \[10, 128\] here",
+        r"does not fit this model: text\.ctx is not there, \[10, 128\]",
     ),
     "shape": (with_value(torch.ones(3), "state_dict", "text.ctx"), r"text\.ctx is \[3\] there, \[10, 128\] here"),
     "nan": (with_prompt(torch.nan), r"text\.ctx holds NaN or infinity, the file is damaged"),
@@ -139,6 +139,18 @@ def test_finite_weights_whose_answers_are_not_give_no_answer(world: Path, tmp_pa
     assert not (tmp_path / "cross").exists() and not (tmp_path / "loaded/results.json").exists()
 
 
+def test_flipped_bits_are_found_by_their_checksum(world: Path, tmp_path: Path) -> None:
+    run = changed(world, tmp_path / "run", with_prompt(1.0))
+    path = run / "prompts/model.pth.tar-1"
+    content = bytearray(path.read_bytes())
+    place = content.index(torch.ones(2).numpy().tobytes())
+    content[place + 2] ^= 0x10  # 1.0 becomes 1.125: as finite as before
+    path.write_bytes(content)
+    assert torch.load(path, weights_only=True)["state_dict"]["text.ctx"][0, 0] == 1.125  # control: torch reads it
+    with pytest.raises(CheckpointError, match="it is damaged, .* has another checksum than when it was written"):
+        load_run(run)
+
+
 def test_a_damaged_checkpoint_passes_no_advice_on(world: Path, tmp_path: Path) -> None:
     run = changed(world, tmp_path / "run", lambda state: state | {"object": Path("x")})
     with pytest.raises(CheckpointError, match="holds more than the tensors and plain values") as caught:
@@ -174,8 +186,6 @@ def test_a_run_keeps_its_activation(world: Path, tmp_path: Path, caplog: pytest.
 
     (tmp_path / "hf/config.json").unlink()
     model, transform = load_run(tmp_path / "run")
-    from mpafer.inference.saved import probabilities
-
     torch.testing.assert_close(probabilities(model, transform, images), expected, atol=1e-5, rtol=1e-4)
     with pytest.raises(OptionError, match="its activation is not known"):
         make_trainer(world, tmp_path / "other", "MPAFER", **options)
