@@ -31,6 +31,7 @@ _FIRST_BYTES = (
     (b"\x93NUMPY", "an array of NumPy: take the file of torch or safetensors"),
     (b"\x7fELF", "a program"),
 )
+_BROKEN_ZIP = (zipfile.BadZipFile, UnicodeDecodeError, NotImplementedError, ValueError)  # of Python's zipfile
 
 
 def foreign_kind(path: Path) -> str:
@@ -76,12 +77,13 @@ def is_torchscript(path: Path) -> bool:
 
 def damaged_part(path: Path) -> str:
     """Name of the first part of a zip archive whose checksum is wrong; "" where all are right, or it is none."""
-    if not zipfile.is_zipfile(path):
-        return ""
+    with path.open("rb") as file:
+        if file.read(2) != b"PK":
+            return ""
     try:
         with zipfile.ZipFile(path) as archive:
             return archive.testzip() or ""
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, UnicodeDecodeError):
+    except (*_BROKEN_ZIP, zlib.error, EOFError):
         return "its table of contents"
 
 
@@ -96,10 +98,8 @@ def _packed(path: Path) -> str:
 
 
 def _names(path: Path) -> list[str]:
-    if not zipfile.is_zipfile(path):
-        return []
     try:
         with zipfile.ZipFile(path) as archive:
             return archive.namelist()
-    except (zipfile.BadZipFile, UnicodeDecodeError, NotImplementedError):
+    except _BROKEN_ZIP:
         return []

@@ -147,7 +147,7 @@ def test_flipped_bits_are_found_by_their_checksum(world: Path, tmp_path: Path) -
     content[place + 2] ^= 0x10  # 1.0 becomes 1.125: as finite as before
     path.write_bytes(content)
     assert torch.load(path, weights_only=True)["state_dict"]["text.ctx"][0, 0] == 1.125  # control: torch reads it
-    with pytest.raises(CheckpointError, match="it is damaged, .* has another checksum than when it was written"):
+    with pytest.raises(CheckpointError, match=r"it is damaged, .* has another checksum than when it was written"):
         load_run(run)
 
 
