@@ -63,16 +63,10 @@ class Clip(nn.Module):
         refuse_strangers(state)
         state, known = expand_vocabulary(state)
         sizes = Sizes.of(state)
-        blocks = sizes.blocks(heads, activation)
-
-        def towers() -> tuple[VisionTower, TextTower]:
-            visual, text, dim = sizes.visual, sizes.text, sizes.embed_dim
-            vision = VisionTower(sizes.grid * sizes.patch, sizes.patch, visual.width, visual.layers, dim, blocks[0])
-            return vision, TextTower(CONTEXT, VOCABULARY, text.width, text.layers, dim, blocks[1])
-
-        with torch.device("meta"):  # shapes only: nothing is built before they are known to fit
-            check_tensors(state, cls(*towers()).openai_state_dict())
-        model = cls(*towers(), known_tokens=known)
+        check_tensors(state, sizes)
+        blocks, visual, text, dim = sizes.blocks(heads, activation), sizes.visual, sizes.text, sizes.embed_dim
+        vision = VisionTower(sizes.grid * sizes.patch, sizes.patch, visual.width, visual.layers, dim, blocks[0])
+        model = cls(vision, TextTower(CONTEXT, VOCABULARY, text.width, text.layers, dim, blocks[1]), known_tokens=known)
         names = model.openai_state_dict()
         if extra := sorted(state.keys() - names.keys()):
             logger.warning("ignored %d tensors that are not CLIP's, first %s", len(extra), extra[:3])

@@ -11,7 +11,7 @@ from mpafer.clip.backbone import PIXEL_MEAN, PIXEL_STD
 from mpafer.clip.config_file import ModelConfig
 from mpafer.clip.reading import Weights
 from mpafer.clip.sizes import QUICKGELU, Sizes, expand_vocabulary
-from mpafer.common.errors import OptionError
+from mpafer.common.errors import DataError, OptionError
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +38,10 @@ def find_settings(path: Path, weights: Weights, asked: str = "") -> Settings:
         DataError: a config file that asks for what is not computed here.
     """
     sizes = Sizes.of(expand_vocabulary(weights.state)[0])
-    config = config_beside(path, weights.origin, sizes)
+    try:
+        config = config_beside(path, weights.origin, sizes)
+    except DataError as error:
+        raise DataError(f"{error}; where that file is not of these weights, keep them in other folders") from error
     heads = config.heads if config else (sizes.visual.usual_heads, sizes.text.usual_heads)
     activation, source, level = asked, f"as {KEY} says", logging.INFO
     if asked and config and config.activation != asked:

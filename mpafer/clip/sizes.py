@@ -10,12 +10,11 @@ import torch
 from torch import Tensor
 
 from mpafer.common.errors import DataError
-from mpafer.common.tensors import first_nonfinite
+from mpafer.common.tensors import first_nonfinite, is_plain
 
 QUICKGELU, GELU = "quickgelu", "gelu"
 ACTIVATIONS = (QUICKGELU, GELU)  # of MODEL.BACKBONE.ACTIVATION
 VOCABULARY, CONTEXT = 49408, 77  # of OpenAI's tokenizer
-FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 _WIDE_HEADS = {1280: 16, 1408: 16, 1664: 16, 1792: 16}  # ViT-H, g, bigG and e: heads wider than 64
 _VISION, _TEXT = "visual.transformer.resblocks.", "transformer.resblocks."
 
@@ -94,6 +93,40 @@ class Sizes:
         visual, text = (BlockSizes(n, tower.hidden, activation) for tower, n in zip(towers, heads, strict=True))
         return visual, text
 
+    def shapes(self) -> dict[str, list[int]]:
+        """OpenAI's name of every tensor -> its shape."""
+        visual, text = self.visual.width, self.text.width
+        norms = {"visual.ln_pre.": visual, "visual.ln_post.": visual, "ln_final.": text}
+        return {
+            "logit_scale": [],
+            "token_embedding.weight": [VOCABULARY, text],
+            "positional_embedding": [CONTEXT, text],
+            "text_projection": [text, self.embed_dim],
+            "visual.conv1.weight": [visual, 3, self.patch, self.patch],
+            "visual.class_embedding": [visual],
+            "visual.positional_embedding": [1 + self.grid**2, visual],
+            "visual.proj": [visual, self.embed_dim],
+            **{f"{name}{kind}": [width] for name, width in norms.items() for kind in ("weight", "bias")},
+            **_block_shapes(_VISION, self.visual),
+            **_block_shapes(_TEXT, self.text),
+        }
+
+
+def _block_shapes(prefix: str, tower: TowerSizes) -> dict[str, list[int]]:
+    """Shapes of a tower's blocks."""
+    width, hidden = tower.width, tower.hidden
+    layers = {
+        "attn.in_proj_": [3 * width, width],
+        "attn.out_proj.": [width, width],
+        "ln_1.": [width],
+        "mlp.c_fc.": [hidden, width],
+        "mlp.c_proj.": [width, hidden],
+        "ln_2.": [width],
+    }
+    shapes = {f"{name}weight": shape for name, shape in layers.items()}
+    shapes |= {f"{name}bias": shape[:1] for name, shape in layers.items()}
+    return {f"{prefix}{number}.{name}": shape for number in range(tower.layers) for name, shape in shapes.items()}
+
 
 def expand_vocabulary(state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], Tensor | None]:
     """The whole embedding table of a tiny CLIP, whose file has the rows of ``token_ids`` only, and the known tokens.
@@ -118,18 +151,19 @@ def expand_vocabulary(state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], T
     return {**state, "token_embedding.weight": table}, known
 
 
-def check_tensors(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> None:
-    """Raises DataError where a tensor is missing, has another shape than wanted, or holds what no weight is."""
+def check_tensors(state: Mapping[str, Tensor], sizes: Sizes) -> None:
+    """Raises DataError where a tensor is missing, has another shape than ``sizes`` ask for, or is no weight."""
+    wanted = sizes.shapes()
     if missing := sorted(wanted.keys() - state.keys()):
         raise DataError(f"not a whole CLIP: {len(missing)} tensors are missing, first {missing[:3]}")
-    for key, empty in wanted.items():
+    for key, shape in wanted.items():
         value = state[key]
-        if value.shape != empty.shape:
+        if list(value.shape) != shape:
             raise DataError(
-                f"{key} is {list(value.shape)}, but the other tensors ask for {list(empty.shape)}: the file is put "
-                "together of different models"
+                f"{key} is {list(value.shape)}, but the other tensors ask for {shape}: the file is put together of "
+                "different models"
             )
-        if value.dtype not in FLOATS or value.layout != torch.strided:
+        if not (is_plain(value) and value.is_floating_point()):
             raise DataError(f"{key} is {value.dtype}, {value.layout}: quantised or sparse weights are not read")
     if key := first_nonfinite({key: state[key] for key in wanted}):
         raise DataError(f"{key} holds NaN or infinity: the file is damaged, or a training that broke down; get it anew")

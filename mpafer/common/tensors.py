@@ -13,6 +13,8 @@ from torch import Tensor
 from mpafer.common.errors import DataError
 from mpafer.common.kinds import damaged_part, foreign_kind, is_safetensors
 
+FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+
 
 def read_tensors(path: Path, wanted: str, map_location: Any = "cpu", *, checksums: bool = False) -> Any:
     """What torch.save or safetensors wrote, whatever the file is named: tensors and plain values only.
@@ -53,9 +55,20 @@ def unreadable(path: Path, wanted: str, reason: str) -> DataError:
 def first_nonfinite(state: Mapping[str, Any]) -> str:
     """Name of the first tensor that holds NaN or infinity, "" where there is none."""
     for key, value in state.items():
-        if isinstance(value, Tensor) and value.is_floating_point() and not torch.isfinite(value).all():
+        if isinstance(value, Tensor) and value.is_floating_point() and value.numel() and not _is_finite(value):
             return key
     return ""
+
+
+def is_plain(value: Any) -> bool:
+    """Whether a value is a tensor as modules hold them: dense, and neither quantised nor of 8-bit floats."""
+    if not isinstance(value, Tensor) or value.layout != torch.strided or value.is_quantized:
+        return False
+    return value.dtype in FLOATS or not value.is_floating_point()
+
+
+def _is_finite(value: Tensor) -> bool:
+    return bool(torch.stack(torch.aminmax(value)).isfinite().all())  # much faster than to ask every value
 
 
 def _reason(error: Exception) -> str:

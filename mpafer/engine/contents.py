@@ -12,7 +12,7 @@ from yacs.config import CfgNode
 
 from mpafer.clip.sizes import QUICKGELU
 from mpafer.common.errors import CheckpointError
-from mpafer.common.tensors import first_nonfinite
+from mpafer.common.tensors import first_nonfinite, is_plain
 
 _KINDS: dict[str, type] = {"state_dict": dict, "epoch": int}
 _IDENTITY: dict[str, type] = {"method": str, "backbone": str, "classnames": list, "shapes": dict}
@@ -30,8 +30,8 @@ def checked(state: Any, path: str | Path) -> dict[str, Any]:
     _check_kinds(state, _KINDS, path)
     if not isinstance(state.get("extra"), dict):
         raise CheckpointError(f"{path} is a checkpoint of another program: it does not say what it was trained with")
-    if others := [key for key, value in state["state_dict"].items() if not isinstance(value, Tensor)]:
-        raise CheckpointError(f"{path} is no checkpoint of a run: its {others[0]} is no tensor")
+    if others := [key for key, value in state["state_dict"].items() if not is_plain(value)]:
+        raise CheckpointError(f"{path} is no checkpoint of a run: its {others[0]} is no plain tensor")
     if key := first_nonfinite(state["state_dict"]):
         raise CheckpointError(
             f"{path}: {key} holds NaN or infinity, the file is damaged or its training broke down; take another "

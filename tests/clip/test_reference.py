@@ -1,4 +1,7 @@
-"""Parity with transformers and open_clip where they are installed: random models, saved by them and read by us."""
+"""Parity with transformers and open_clip: random models, saved by them and read by us.
+
+pip install transformers open_clip_torch && python -m pytest tests/clip/test_reference.py -m reference
+"""
 
 from __future__ import annotations
 
