@@ -8,7 +8,7 @@ from pathlib import Path
 
 _POINTER = "a Git LFS pointer, which only names the file: get the file itself with git lfs pull"
 _PAGE = "an HTML page, as a web site answers instead of a file: download the file itself"
-_IMAGE = "an image: give it where images are asked for"
+_IMAGE = "an image: name the file of weights"
 _ARCHIVE = "a packed archive: unpack it and name the file in it"
 _FIRST_BYTES = (
     (b"version https://git-lfs", _POINTER),
@@ -18,8 +18,8 @@ _FIRST_BYTES = (
     (b"BM", _IMAGE),
     (b"II*\x00", _IMAGE),
     (b"MM\x00*", _IMAGE),
-    (b"RIFF", "an image or a recording (RIFF)"),
-    (b"%PDF", "a PDF document"),
+    (b"RIFF", "an image or a recording (RIFF): name the file of weights"),
+    (b"%PDF", "a PDF document: name the file of weights"),
     (b"\x1f\x8b", _ARCHIVE),
     (b"BZh", _ARCHIVE),
     (b"7z\xbc\xaf", _ARCHIVE),
@@ -29,7 +29,7 @@ _FIRST_BYTES = (
     (b"\x89HDF", "an HDF5 file, as Keras writes weights: take the file of torch or safetensors"),
     (b"GGUF", "a GGUF file: take the file of torch or safetensors"),
     (b"\x93NUMPY", "an array of NumPy: take the file of torch or safetensors"),
-    (b"\x7fELF", "a program"),
+    (b"\x7fELF", "a program: name the file of weights"),
 )
 _BROKEN_ZIP = (zipfile.BadZipFile, UnicodeDecodeError, NotImplementedError, ValueError)  # of Python's zipfile
 
@@ -59,7 +59,7 @@ def foreign_kind(path: Path) -> str:
     if start.startswith((b"\x80\x03", b"\x80\x04", b"\x80\x05")):
         return "a pickle of Python's: save the tensors anew with torch.save or as safetensors"
     if text.isascii() and b"\x00" not in text:
-        return f"text, which begins {text[:40].decode().split(chr(10))[0]!r}"
+        return f"text, which begins {text[:40].decode().partition(chr(10))[0]!r}: name the file of weights"
     return ""
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from mpafer.common.errors import DataError
-from mpafer.common.kinds import damaged_part, foreign_kind, is_safetensors
+from mpafer.common.kinds import damaged_part, foreign_kind, is_safetensors, is_torchscript
 
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
@@ -30,6 +30,8 @@ def read_tensors(path: Path, wanted: str, map_location: Any = "cpu", *, checksum
     """
     if what := foreign_kind(path):
         raise unreadable(path, wanted, f"it is {what}")
+    if is_torchscript(path):
+        raise unreadable(path, wanted, "it is a TorchScript archive, a program and its weights")
     if checksums and (part := damaged_part(path)):
         raise unreadable(path, wanted, f"it is damaged, {part} has another checksum than when it was written")
     try:
@@ -68,6 +70,8 @@ def is_plain(value: Any) -> bool:
 
 
 def _is_finite(value: Tensor) -> bool:
+    if value.element_size() < 4:  # older versions of torch know no extremes of half precision on a CPU
+        value = value.float()
     return bool(torch.stack(torch.aminmax(value)).isfinite().all())  # much faster than to ask every value
 
 

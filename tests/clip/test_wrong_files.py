@@ -63,6 +63,7 @@ FILES: dict[str, tuple[Callable[[], bytes], str]] = {
     "page.pt": (lambda: b"\n<!DOCTYPE html><html>", "it is an HTML page, as a web site answers"),
     "pointer.pt": (lambda: b"version https://git-lfs.example/spec/v1\noid", "it is a Git LFS pointer"),
     "index.json": (lambda: b'{"weight_map": {}}', "it is JSON text"),
+    "blank.pt": (lambda: b"\n \n", "it is text, which begins .."),
     "notes.pt": (lambda: b"to do\n" * 9, "it is text, which begins 'to do'"),
     "photo.pt": (image, "it is an image"),
     "arrays.pt": (archive, r"it is a zip archive without weights, it holds weights\.npy"),
