@@ -18,12 +18,12 @@ from yacs.config import CfgNode
 
 from mpafer.clip import load_clip
 from mpafer.common import distributed
-from mpafer.common.config import differences
+from mpafer.common.config import differences, set_value
 from mpafer.common.errors import CheckpointError, OptionError
 from mpafer.common.extensions import enter
 from mpafer.common.options import Options, check_choice
 from mpafer.datasets import find_dataset
-from mpafer.engine.checkpoint import run_identity
+from mpafer.engine.contents import run_identity, stored_config
 from mpafer.engine.optim import build_optimizer
 from mpafer.engine.prototypes import cached_prototypes, draw_per_class
 from mpafer.engine.schedule import build_lr_scheduler
@@ -101,7 +101,8 @@ class PromptTrainer(Trainer):
 
     def build_model(self) -> None:
         cfg = self.cfg
-        clip = load_clip(cfg.MODEL.BACKBONE.NAME, device=self.device)
+        clip = load_clip(cfg.MODEL.BACKBONE.NAME, device=self.device, activation=cfg.MODEL.BACKBONE.ACTIVATION)
+        set_value(cfg, "MODEL.BACKBONE.ACTIVATION", clip.activation)  # what was guessed is the run's from here on
         size = clip.visual.image_size
         if tuple(cfg.INPUT.SIZE) != (size, size):
             raise OptionError(f"INPUT.SIZE is {tuple(cfg.INPUT.SIZE)}, but {clip.name} takes {(size, size)}")
@@ -112,7 +113,7 @@ class PromptTrainer(Trainer):
             self.model.clip.compile_blocks()
         learnable = self.model.learnable
         values = sum(parameter.numel() for parameter in learnable.values())
-        print(f"Backbone {clip.name} ({clip.fingerprint}) frozen, {self.options.prec}")
+        print(f"Backbone {clip.name} ({clip.fingerprint}) frozen, {clip.activation}, {self.options.prec}")
         print(f"Learnable: {', '.join(learnable) or 'nothing'}: {values:,} values")
         if not learnable:
             return
@@ -156,6 +157,7 @@ class PromptTrainer(Trainer):
         shapes = {name: list(parameter.shape) for name, parameter in self.model.learnable.items()}
         return {
             "method": type(self).__name__,
+            "activation": self.model.clip.activation,
             "backbone": self.model.clip.fingerprint,
             "classnames": self.classnames,
             "shapes": shapes,
@@ -165,11 +167,11 @@ class PromptTrainer(Trainer):
         return super().extra_state() | {"identity": self.identity(), "config": self.cfg.dump()}
 
     def check_state(self, state: dict[str, Any], path: Path, *, resuming: bool) -> None:
-        theirs, extra = run_identity(state, path), state["extra"]
+        theirs = run_identity(state, path)
         for key, value in self.identity().items():
             if theirs[key] != value:
                 raise CheckpointError(f"{path} is of another {key}: {theirs[key]} there, {value} in this run")
-        if resuming and (differing := differences(CfgNode.load_cfg(extra["config"]), self.cfg, self.node)):
+        if resuming and (differing := differences(stored_config(state, path), self.cfg, self.node)):
             listed = "; ".join(f"{key} {theirs!r} there, {mine!r} here" for key, (theirs, mine) in differing.items())
             raise CheckpointError(
                 f"{path} was trained with other options ({listed}): go on with the same, or elsewhere"

@@ -11,14 +11,13 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from mpafer.clip import Clip
-from mpafer.common.errors import OptionError
 from mpafer.common.options import Options, option
 from mpafer.prompting.descriptions import load_descriptions
 from mpafer.prompting.losses import DISTANCES, contrastive_alignment
 from mpafer.prompting.model import Output, PromptedClip
 from mpafer.prompting.precision import PRECISIONS
 from mpafer.prompting.similarity import ALIGNMENTS
-from mpafer.prompting.teachers import GRANULARITIES, hard_prompt_features, hard_prompts
+from mpafer.prompting.teachers import GRANULARITIES, check_prototypes, hard_prompt_features, hard_prompts
 from mpafer.prompting.text import POOLINGS, ContextPrompts
 from mpafer.prompting.visual import DeepVisualPrompts
 from mpafer.trainers.base import Case, PromptTrainer, register_method
@@ -81,8 +80,8 @@ class MPAFERModel(PromptedClip):
             hard = hard_prompt_features(clip, classnames, prompts, options.pooling)
             self.register_buffer("hard_tokens", hard[0], persistent=False)
             self.register_buffer("hard_text", hard[1], persistent=False)
-        if prototypes is not None and prototypes.shape != (len(classnames), clip.embed_dim):
-            raise OptionError(f"prototypes are {tuple(prototypes.shape)}, expected {(len(classnames), clip.embed_dim)}")
+        if prototypes is not None:
+            check_prototypes(prototypes, len(classnames), clip.embed_dim)
         self.register_buffer("prototypes", prototypes, persistent=False)
 
     def losses(self, out: Output, labels: Tensor) -> dict[str, Tensor]:

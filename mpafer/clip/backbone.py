@@ -11,13 +11,14 @@ import torch
 from torch import Tensor, nn
 
 from mpafer.clip.layers import Attention
+from mpafer.clip.sizes import CONTEXT, QUICKGELU, VOCABULARY, Sizes, check_tensors, expand_vocabulary
+from mpafer.clip.strangers import refuse_strangers
 from mpafer.clip.tokens import eot_positions, tokenize
 from mpafer.clip.towers import TextTower, VisionTower
-from mpafer.common.errors import DataError, OptionError
+from mpafer.common.errors import OptionError
 
 logger = logging.getLogger(__name__)
 
-VOCABULARY = 49408  # OpenAI's byte-pair vocabulary
 PIXEL_MEAN = (0.48145466, 0.4578275, 0.40821073)
 PIXEL_STD = (0.26862954, 0.26130258, 0.27577711)
 _JIT_EXTRAS = ("input_resolution", "context_length", "vocab_size")  # numbers OpenAI's archives carry as tensors
@@ -45,26 +46,29 @@ class Clip(nn.Module):
         self._fingerprint = ""
 
     @classmethod
-    def from_state_dict(cls, state: Mapping[str, Tensor]) -> Clip:
+    def from_state_dict(
+        cls, state: Mapping[str, Tensor], *, activation: str = QUICKGELU, heads: tuple[int, int] | None = None
+    ) -> Clip:
         """OpenAI-named tensors of any ViT size -> frozen float32 model in eval mode.
 
+        Args:
+            state: the tensors.
+            activation: ``quickgelu`` or ``gelu``; the tensors do not tell.
+            heads: of the vision and the text tower, likewise; None: as in known models of these widths.
+
         Raises:
-            DataError: a ResNet CLIP, or not a CLIP at all; names the first missing tensors.
+            DataError: a ResNet CLIP, another model, or tensors that do not fit together; names the first one.
         """
         state = {key: value for key, value in state.items() if key not in _JIT_EXTRAS}
-        if "visual.layer1.0.conv1.weight" in state:
-            raise DataError(
-                "this is a ResNet CLIP (RN50, RN101, ...): it has no patch tokens and no place for visual prompts; "
-                "take a ViT: ViT-B/32, ViT-B/16, ViT-L/14 or ViT-L/14@336px"
-            )
-        state, known = _expand_vocabulary(state)
-        model = cls(*_empty_towers(state), known_tokens=known)
+        refuse_strangers(state)
+        state, known = expand_vocabulary(state)
+        sizes = Sizes.of(state)
+        check_tensors(state, sizes)
+        blocks, visual, text, dim = sizes.blocks(heads, activation), sizes.visual, sizes.text, sizes.embed_dim
+        vision = VisionTower(sizes.grid * sizes.patch, sizes.patch, visual.width, visual.layers, dim, blocks[0])
+        model = cls(vision, TextTower(CONTEXT, VOCABULARY, text.width, text.layers, dim, blocks[1]), known_tokens=known)
         names = model.openai_state_dict()
-        missing = sorted(names.keys() - state.keys())
-        if missing:
-            raise DataError(f"not an OpenAI-shaped CLIP: {len(missing)} tensors are missing, first {missing[:3]}")
-        extra = sorted(state.keys() - names.keys())
-        if extra:
+        if extra := sorted(state.keys() - names.keys()):
             logger.warning("ignored %d tensors that are not CLIP's, first %s", len(extra), extra[:3])
         with torch.no_grad():
             for key, parameter in names.items():
@@ -81,6 +85,16 @@ class Clip(nn.Module):
         return self.text.text_projection.shape[1]
 
     @property
+    def activation(self) -> str:
+        """``quickgelu`` or ``gelu``, in both towers."""
+        return self.visual.transformer.activation
+
+    @property
+    def heads(self) -> tuple[int, int]:
+        """Attention heads of the vision and the text tower."""
+        return self.visual.transformer.heads, self.text.transformer.heads
+
+    @property
     def dtype(self) -> torch.dtype:
         """Precision of the large weights."""
         return self.visual.transformer.dtype
@@ -91,9 +105,15 @@ class Clip(nn.Module):
 
     @property
     def fingerprint(self) -> str:
-        """Short hash of all weights as loaded, before any cast; caches and checkpoints name their backbone by it."""
+        """Short hash of all that features depend on; caches and checkpoints name their backbone by it.
+
+        That is the weights as loaded, before any cast, and activation and heads where they are not OpenAI's.
+        """
         if not self._fingerprint:
             digest = hashlib.sha256()
+            openai = self.visual.width // 64, self.text.width // 64
+            if (self.activation, self.heads) != (QUICKGELU, openai):
+                digest.update(f"{self.activation} {self.heads}".encode())
             for key, value in sorted(self.openai_state_dict().items()):
                 digest.update(key.encode())
                 digest.update(value.detach().float().cpu().contiguous().numpy().data)
@@ -159,37 +179,3 @@ class Clip(nn.Module):
         """
         eot = eot_positions(tokens)
         return self.text(self.text.embed(tokens[:, : int(eot.max()) + 1]), eot)
-
-
-def _expand_vocabulary(state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], Tensor | None]:
-    """The whole embedding table of a tiny CLIP, whose file has the rows of ``token_ids`` only, and the known tokens.
-
-    The other rows are zero. Another CLIP is returned as it is, with None.
-    """
-    state = dict(state)
-    ids = state.pop("token_ids", None)
-    if ids is None:
-        return state, None
-    rows = state["token_embedding.weight"]
-    table = rows.new_zeros(VOCABULARY, rows.shape[1])
-    table[ids.long()] = rows
-    known = torch.zeros(VOCABULARY, dtype=torch.bool)
-    known[ids.long()] = True
-    return {**state, "token_embedding.weight": table}, known
-
-
-def _empty_towers(state: Mapping[str, Tensor]) -> tuple[VisionTower, TextTower]:
-    """Towers of the sizes that the tensors have."""
-
-    def layers(prefix: str) -> int:
-        return len({key.split(".")[prefix.count(".") + 1] for key in state if key.startswith(prefix + ".")})
-
-    try:
-        width, _, patch, _ = state["visual.conv1.weight"].shape
-        grid = round((len(state["visual.positional_embedding"]) - 1) ** 0.5)
-        text_width, embed_dim = state["text_projection"].shape
-        context, vocabulary = len(state["positional_embedding"]), len(state["token_embedding.weight"])
-    except KeyError as error:
-        raise DataError(f"not an OpenAI-shaped CLIP: {error} is missing") from None
-    vision = VisionTower(grid * patch, patch, width, layers("visual.transformer.resblocks"), embed_dim)
-    return vision, TextTower(context, vocabulary, text_width, layers("transformer.resblocks"), embed_dim)

@@ -13,7 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-GELU_SLOPE = 1.702  # of OpenAI's approximation of GELU, x * sigmoid(1.702 x)
+from mpafer.clip.mlp import MLP
+from mpafer.clip.sizes import OPENAI, BlockSizes
 
 
 class LayerNorm(nn.LayerNorm):
@@ -32,25 +33,6 @@ def project_out(x: Tensor, norm: nn.Module, projection: Tensor) -> Tensor:
     """
     with torch.autocast(x.device.type, enabled=False):
         return norm(x.float()) @ projection
-
-
-class MLP(nn.Module):
-    """Two linear layers with ``QuickGELU(x) = x * sigmoid(1.702 x)`` between them.
-
-    It is computed as ``silu(1.702 x) / 1.702``: the matrix products apply both factors, so the activation is one pass
-    over the widest tensor, and the backward keeps one tensor instead of two.
-    """
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.c_fc, self.c_proj = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """[B, L, W] -> [B, L, W]."""
-        first, last = self.c_fc, self.c_proj
-        hidden = torch.addmm(first.bias, x.flatten(0, -2), first.weight.T, beta=GELU_SLOPE, alpha=GELU_SLOPE)
-        out = torch.addmm(last.bias, F.silu(hidden), last.weight.T, alpha=1 / GELU_SLOPE)
-        return out.unflatten(0, x.shape[:-1])
 
 
 class _Attend(torch.autograd.Function):
@@ -122,11 +104,11 @@ class Attention(nn.Module):
 class Block(nn.Module):
     """Pre-norm residual block."""
 
-    def __init__(self, width: int, heads: int) -> None:
+    def __init__(self, width: int, sizes: BlockSizes = OPENAI) -> None:
         super().__init__()
-        self.attn = Attention(width, heads)
+        self.attn = Attention(width, sizes.heads or width // 64)
         self.ln_1 = LayerNorm(width)
-        self.mlp = MLP(width)
+        self.mlp = MLP(width, sizes.hidden or 4 * width, sizes.activation)
         self.ln_2 = LayerNorm(width)
 
     def forward(
@@ -145,14 +127,16 @@ class Transformer(nn.Module):
     """A stack of blocks.
 
     Attributes:
+        heads, activation: of every block.
         recompute: keep only each block's input for the backward, which computes the block again.
     """
 
     recompute = False
 
-    def __init__(self, width: int, layers: int) -> None:
+    def __init__(self, width: int, layers: int, sizes: BlockSizes = OPENAI) -> None:
         super().__init__()
-        self.resblocks = nn.ModuleList(Block(width, width // 64) for _ in range(layers))
+        self.heads, self.activation = sizes.heads or width // 64, sizes.activation
+        self.resblocks = nn.ModuleList(Block(width, sizes) for _ in range(layers))
 
     @property
     def dtype(self) -> torch.dtype:

@@ -18,13 +18,16 @@ import torch
 from torch import Tensor, nn
 
 from mpafer.clip.layers import LayerNorm, Transformer, project_out
+from mpafer.clip.sizes import OPENAI, BlockSizes
 from mpafer.common.errors import OptionError
 
 
 class VisionTower(nn.Module):
     """CLIP's vision transformer; returns the projected class token and the projected patch tokens."""
 
-    def __init__(self, image_size: int, patch_size: int, width: int, layers: int, embed_dim: int) -> None:
+    def __init__(
+        self, image_size: int, patch_size: int, width: int, layers: int, embed_dim: int, blocks: BlockSizes = OPENAI
+    ) -> None:
         super().__init__()
         self.image_size, self.patch_size, self.width, self.layers = image_size, patch_size, width, layers
         self.patches = (image_size // patch_size) ** 2
@@ -32,7 +35,7 @@ class VisionTower(nn.Module):
         self.class_embedding = nn.Parameter(torch.randn(width) * width**-0.5)
         self.positional_embedding = nn.Parameter(torch.randn(self.patches + 1, width) * width**-0.5)
         self.ln_pre = LayerNorm(width)
-        self.transformer = Transformer(width, layers)
+        self.transformer = Transformer(width, layers, blocks)
         self.ln_post = LayerNorm(width)
         self.proj = nn.Parameter(torch.randn(width, embed_dim) * width**-0.5)
 
@@ -51,13 +54,9 @@ class VisionTower(nn.Module):
             patches: False: N is 0, and the last layer computes the class token only.
 
         Raises:
-            OptionError: images of another size.
+            OptionError: images of another shape, or of whole numbers.
         """
-        if images.shape[-2:] != (self.image_size, self.image_size):
-            height, width = images.shape[-2:]
-            raise OptionError(
-                f"images are {height} x {width}, but this CLIP takes {self.image_size} x {self.image_size} (INPUT.SIZE)"
-            )
+        self._check(images)
         rows = None if patches else 1
         x = self.conv1(images.to(self.conv1.weight.dtype)).flatten(2).transpose(1, 2)  # [B, N, W]
         cls = self.class_embedding.to(x.dtype).expand(len(x), 1, -1)
@@ -72,16 +71,31 @@ class VisionTower(nn.Module):
         x = project_out(x, self.ln_post, self.proj)
         return x[:, 0], x[:, 1:]
 
+    def _check(self, images: Tensor) -> None:
+        if images.ndim != 4 or images.shape[1] != 3:
+            raise OptionError(f"images are {tuple(images.shape)}, expected a batch [B, 3, H, W]")
+        if not images.is_floating_point():
+            raise OptionError(
+                f"images are {images.dtype}, expected decimals: pixels in 0..1, less CLIP's mean, over its deviation"
+            )
+        if images.shape[-2:] != (self.image_size, self.image_size):
+            height, width = images.shape[-2:]
+            raise OptionError(
+                f"images are {height} x {width}, but this CLIP takes {self.image_size} x {self.image_size} (INPUT.SIZE)"
+            )
+
 
 class TextTower(nn.Module):
     """CLIP's causal text transformer. Tokens after the last EOT have no effect: callers cut them off."""
 
-    def __init__(self, context_length: int, vocab_size: int, width: int, layers: int, embed_dim: int) -> None:
+    def __init__(
+        self, context_length: int, vocab_size: int, width: int, layers: int, embed_dim: int, blocks: BlockSizes = OPENAI
+    ) -> None:
         super().__init__()
         self.context_length, self.width, self.layers = context_length, width, layers
         self.token_embedding = nn.Embedding(vocab_size, width)
         self.positional_embedding = nn.Parameter(torch.randn(context_length, width) * 0.01)
-        self.transformer = Transformer(width, layers)
+        self.transformer = Transformer(width, layers, blocks)
         self.ln_final = LayerNorm(width)
         self.text_projection = nn.Parameter(torch.randn(width, embed_dim) * width**-0.5)
         nn.init.normal_(self.token_embedding.weight, std=0.02)

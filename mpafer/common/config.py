@@ -105,6 +105,15 @@ def merge(config: CfgNode, source: str, values: Mapping[str, Any], owners: Mappi
             raise OptionError(f"{source}: {error}") from None
 
 
+def set_value(config: CfgNode, key: str, value: Any) -> None:
+    """Set a key that is in the tree, also where the tree is frozen."""
+    frozen = config.is_frozen()
+    config.defrost()
+    config.merge_from_list([key, value])
+    if frozen:
+        config.freeze()
+
+
 def _ignored(key: str, value: Any, source: str) -> bool:
     """Whether a key of Dassl's changes nothing here."""
     if key in REFUSED:

@@ -93,6 +93,7 @@ OURS: dict[str, dict[str, Any]] = {
     },
     "DATALOADER": {"FAST": True, "FAST_GB": 8.0},  # decoded images are kept, so many gigabytes a folder; see fast.py
     "INPUT": {"RE_P": 0.5, "RE_SCALE": (0.02, 0.25), "RE_RATIO": (0.3, 3.3)},  # transform "random_erasing"
+    "MODEL": {"BACKBONE": {"ACTIVATION": ""}},  # quickgelu, gelu; "" = found out or guessed, and kept by the run
     "TRAIN": {
         "CLASS_WEIGHTS": "none",  # of the cross-entropy, in every method: none, or balanced = N / (C n_c)
         "COMPILE": False,  # torch.compile the towers' blocks, where there is a compiler
@@ -137,7 +138,9 @@ def add_ours(config: CfgNode) -> None:
 
 
 def add_keys(node: CfgNode, values: dict[str, Any]) -> None:
-    """Add keys to a node; those that are there are left alone."""
+    """Add keys to a node, and to the nodes in it; those that are there are left alone."""
     for key, value in values.items():
         if key not in node:
-            node[key] = value
+            node[key] = CfgNode(value) if isinstance(value, dict) else value
+        elif isinstance(value, dict) and isinstance(node[key], dict):
+            add_keys(node[key], value)

@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from mpafer.common.errors import MissingFileError
+from mpafer.common.errors import MissingFileError, OptionError
 from mpafer.common.files import atomic_file, cache_folder
 from mpafer.dassl.register import dassl_module
 
@@ -126,15 +126,20 @@ def repair_clip() -> list[str]:
 
 
 def _openai_file(name: str) -> Path:
-    """A file that OpenAI's loader reads: the one named, or what its tensors are when written as a state dict."""
-    from mpafer.clip import load_clip
-    from mpafer.clip.weights import read_state_dict
+    """A file that OpenAI's loader reads: what the tensors of the one named are when written as a state dict.
 
-    path = Path(name).expanduser()
-    if path.is_file() and path.suffix != ".safetensors":
-        read_state_dict(path)  # its errors are clearer
-        return path
+    Raises:
+        OptionError: weights that the checkout's CLIP would compute otherwise, since they are not OpenAI's in kind.
+    """
+    from mpafer.clip import load_clip
+
     clip = load_clip(name)
+    openai = "quickgelu", (clip.visual.width // 64, clip.text.width // 64)
+    if (clip.activation, clip.heads) != openai:
+        raise OptionError(
+            f"{name} has {clip.activation} and {clip.heads} heads, but a checkout's own CLIP computes {openai[0]} and "
+            f"{openai[1]} heads: its answers would be wrong"
+        )
     kept = cache_folder("clip") / f"{clip.fingerprint}.pt"
     if not kept.is_file():
         with atomic_file(kept) as file:

@@ -8,7 +8,6 @@ checkpoint.
 
 from __future__ import annotations
 
-import pickle
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -17,8 +16,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from mpafer.common.errors import CheckpointError, MissingFileError
+from mpafer.common.errors import CheckpointError, DataError, MissingFileError
 from mpafer.common.files import TEMPORARY, atomic_file
+from mpafer.common.tensors import read_tensors
 
 BEST = "model-best.pth.tar"
 _POINTER = "checkpoint"
@@ -102,34 +102,16 @@ def load_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, An
 
     Raises:
         MissingFileError: no such file; names what is there instead.
-        CheckpointError: the file is cut short, or another program's.
+        CheckpointError: the file is cut short, or something else; says what.
     """
     path = Path(path)
     if not path.is_file():
         there = ", ".join(sorted(p.name for p in path.parent.glob("model*"))) or "no checkpoint"
         raise MissingFileError(f"no checkpoint at {path}; {path.parent} holds {there}")
     try:
-        return torch.load(path, map_location=map_location, weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise CheckpointError(
-            f"{path} is no checkpoint, or holds more than the tensors and plain values we read: {error}"
-        ) from error
-    except (RuntimeError, EOFError, OSError) as error:
-        raise CheckpointError(
-            f"{path} ({path.stat().st_size:,} bytes) cannot be read, it is probably cut short: {error}; "
-            "remove it to go on from an earlier one that is kept, or from the beginning"
-        ) from error
-
-
-def run_identity(state: dict[str, Any], path: str | Path) -> dict[str, Any]:
-    """What a run of ours wrote of itself into its checkpoint: method, backbone, classnames, shapes.
-
-    Raises:
-        CheckpointError: the checkpoint is another program's.
-    """
-    if "identity" not in state.get("extra", {}):
-        raise CheckpointError(f"{path} is a checkpoint of another program: it does not say what it was trained with")
-    return state["extra"]["identity"]
+        return read_tensors(path, "a checkpoint", map_location, checksums=True)
+    except DataError as error:
+        raise CheckpointError(f"{error}; without it a run goes on from an earlier one, or begins anew") from error
 
 
 def rng_state() -> dict[str, Any]:

@@ -15,6 +15,7 @@ from mpafer.engine.checkpoint import (
     save_checkpoint,
     set_rng_state,
 )
+from mpafer.engine.contents import checked, load_weights
 from mpafer.engine.state import RunState
 
 
@@ -47,7 +48,7 @@ def load(run: RunState, folder: str | Path, epoch: int | None = None) -> None:
 
     Raises:
         OptionError: no run is named.
-        CheckpointError: it is another method's, backbone's or data set's.
+        CheckpointError: it is another method's, backbone's or data set's, or damaged.
         MissingFileError: no such checkpoint.
     """
     if run.trained is None:
@@ -55,11 +56,12 @@ def load(run: RunState, folder: str | Path, epoch: int | None = None) -> None:
     if not folder:
         raise OptionError("no trained weights are named: give the run's folder (--model-dir)")
     path = find_checkpoint(checkpoint_folder(folder), epoch)
-    state = load_checkpoint(path)
+    state = checked(load_checkpoint(path), path)
     run.check_state(state, path, resuming=False)
-    run.trained.load_state_dict(state["state_dict"])
+    load_weights(run.trained, state["state_dict"], path)
     run.checkpoint, run.trained_epochs = path, state["epoch"]
-    result = "none" if state["val_result"] is None else f"{state['val_result']:.1f}"
+    value = state.get("val_result")
+    result = "none" if value is None else f"{value:.1f}"
     print(f"Load {path} (epoch={state['epoch']}, val_result={result})")
 
 
@@ -83,11 +85,11 @@ def resume(run: RunState, folder: str | Path = "") -> int:
     assert run.trained is not None  # else there is nothing to train
     print(f"Found checkpoint at {place.parent} (will resume training)")
     path = checkpoint_path(place, epoch)
-    state = load_checkpoint(path)
+    state = checked(load_checkpoint(path), path)
     run.check_state(state, path, resuming=True)
     if epoch > run.max_epoch:
         raise OptionError(f"{place.parent} has {epoch} epochs, OPTIM.MAX_EPOCH={run.max_epoch}")
-    run.trained.load_state_dict(state["state_dict"])
+    load_weights(run.trained, state["state_dict"], path)
     run.checkpoint, run.trained_epochs = path, epoch
     if state["optimizer"] is not None:
         run.optim.load_state_dict(state["optimizer"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +37,9 @@ def collect_predictions(loader: Iterable[Batch], infer: Callable[[Batch], tuple[
     ``impath``.
 
     In a distributed run each rank may see a part or all of the split: every image counts once.
+
+    Raises:
+        DataError: no images, or scores that are NaN or infinite.
     """
     parts = []
     for batch in progress(loader, "evaluate"):
@@ -48,8 +51,21 @@ def collect_predictions(loader: Iterable[Batch], infer: Callable[[Batch], tuple[
         raise DataError("no images to evaluate")
     index, first = np.unique(np.concatenate([part[0] for part in parts]), return_index=True)
     impaths = [path for part in parts for path in part[1]]
-    return Predictions(
+    predictions = Predictions(
         scores=torch.from_numpy(np.concatenate([part[3] for part in parts])[first]),
         labels=torch.from_numpy(np.concatenate([part[2] for part in parts])[first]),
         impaths=[impaths[i] for i in first],
     )
+    refuse_nonfinite(predictions.scores, predictions.impaths)
+    return predictions
+
+
+def refuse_nonfinite(scores: Tensor, impaths: Sequence[str]) -> None:
+    """Raises DataError where scores [N, C] of N images are NaN or infinite; names the first image."""
+    bad = (~torch.isfinite(scores)).any(dim=1)
+    if bad.any():
+        raise DataError(
+            f"the model's answer is NaN or infinite for {int(bad.sum())} of {len(bad)} images, first "
+            f"{impaths[int(bad.int().argmax())]}: no answer is given; its weights are damaged, or overflow (with PREC "
+            "fp16 or bf16, try fp32)"
+        )

@@ -12,9 +12,14 @@ from torch import Tensor
 from yacs.config import CfgNode
 
 from mpafer.clip import load_clip
+from mpafer.clip.sizes import QUICKGELU
 from mpafer.common.errors import CheckpointError
-from mpafer.engine.checkpoint import find_checkpoint, load_checkpoint, run_identity
+from mpafer.common.extensions import broken_note
+from mpafer.common.options import closest
+from mpafer.engine.checkpoint import find_checkpoint, load_checkpoint
+from mpafer.engine.contents import checked, load_weights, run_identity, stored_config
 from mpafer.engine.saving import checkpoint_folder
+from mpafer.evaluation.predictions import refuse_nonfinite
 from mpafer.inputs.reading import read_image
 from mpafer.inputs.transforms import Transform, plain_transform
 from mpafer.prompting.descriptions import load_descriptions
@@ -33,6 +38,7 @@ class SavedRun:
     epochs: int
     checkpoint: Path | None  # None: the method learns nothing
     backbone: str  # fingerprint of CLIP's weights; "" = not known, without a checkpoint
+    activation: str  # of CLIP
     prompts: dict[str, Tensor]
 
 
@@ -41,17 +47,19 @@ def read_run(run: str | Path, epoch: int | None = None) -> SavedRun:
 
     Raises:
         MissingFileError: no checkpoint there.
+        CheckpointError: it is damaged, or no run's.
     """
     results = Path(run) / RESULTS
     if results.is_file() and not (result := RunResult.read(results)).learnable_values:
         cfg = CfgNode(result.config)
-        return SavedRun(cfg, result.trainer, list(result.classnames), result.seed, 0, None, "", {})
+        activation = cfg.MODEL.BACKBONE.get("ACTIVATION") or QUICKGELU  # older runs had no other
+        return SavedRun(cfg, result.trainer, list(result.classnames), result.seed, 0, None, "", activation, {})
     path = find_checkpoint(checkpoint_folder(run), epoch)
-    state = load_checkpoint(path)
-    identity, cfg = run_identity(state, path), CfgNode.load_cfg(state["extra"]["config"])
+    state = checked(load_checkpoint(path), path)
+    identity, cfg = run_identity(state, path), stored_config(state, path)
     return SavedRun(
-        cfg, identity["method"], identity["classnames"], state["extra"]["seed"], state["epoch"],
-        path, identity["backbone"], state["state_dict"],
+        cfg, identity["method"], identity["classnames"], state["extra"].get("seed", cfg.get("SEED", -1)),
+        state["epoch"], path, identity["backbone"], identity["activation"], state["state_dict"],
     )  # fmt: skip
 
 
@@ -60,10 +68,15 @@ def build_run(
 ) -> tuple[FrozenClip, Transform]:
     """A run's model, in eval mode, and the transform its images go through; arguments and errors as `load_run`."""
     import mpafer
-    from mpafer.run_config import find_method
+    from mpafer.run_config import methods
 
-    cfg, trainer = saved.cfg, find_method(saved.method)
-    clip = load_clip(backbone or cfg.MODEL.BACKBONE.NAME, device=device)
+    if saved.method not in methods():
+        place, near = saved.checkpoint or "the results file", closest(saved.method, methods())
+        raise CheckpointError(
+            f"{place} is of {saved.method!r}, which is no method here; {near}; one of your own needs --import{broken_note()}"
+        )
+    cfg, trainer = saved.cfg, methods()[saved.method]
+    clip = load_clip(backbone or cfg.MODEL.BACKBONE.NAME, device=device, activation=saved.activation)
     if saved.backbone and clip.fingerprint != saved.backbone:
         raise CheckpointError(
             f"{saved.checkpoint} is of another backbone: {saved.backbone} there, {clip.fingerprint} ({clip.name})"
@@ -72,8 +85,8 @@ def build_run(
     if cfg.DATASET.DESCRIPTIONS and "descriptions" in trainer.accepts and not saved.prompts:  # they are the classifier
         options["descriptions"] = load_descriptions(cfg.DATASET.DESCRIPTIONS, saved.classnames)
     model = mpafer.build_model(saved.method, clip, saved.classnames, **options)
-    if saved.prompts:
-        model.prompts.load_state_dict(saved.prompts)
+    if saved.prompts and saved.checkpoint:
+        load_weights(model.prompts, saved.prompts, saved.checkpoint)
     return model.eval().to(device), plain_transform(cfg.INPUT)
 
 
@@ -90,16 +103,23 @@ def load_run(
 
     Raises:
         MissingFileError: no checkpoint there.
-        CheckpointError: the backbone has other weights than the run's.
+        CheckpointError: the backbone has other weights than the run's, or the checkpoint is damaged.
     """
     return build_run(read_run(run, epoch), backbone=backbone, device=device)
 
 
 @torch.no_grad()
 def probabilities(model: FrozenClip, transform: Transform, images: Sequence[str], batch_size: int = 32) -> Tensor:
-    """Image files -> class probabilities [N, C] on the CPU."""
+    """Image files -> class probabilities [N, C] on the CPU.
+
+    Raises:
+        DataError: an answer is NaN or infinite.
+    """
     rows = []
     for start in range(0, len(images), batch_size):
-        batch = torch.stack([transform(read_image(path)) for path in images[start : start + batch_size]])
-        rows.append(model(batch.to(model.clip.device)).logits.softmax(dim=1).cpu())
+        paths = images[start : start + batch_size]
+        batch = torch.stack([transform(read_image(path)) for path in paths])
+        logits = model(batch.to(model.clip.device)).logits.cpu()
+        refuse_nonfinite(logits, paths)
+        rows.append(logits.softmax(dim=1))
     return torch.cat(rows)

@@ -105,6 +105,18 @@ def load_templates(name: str) -> list[str]:
     return sets[name]
 
 
+def check_prototypes(prototypes: Tensor, classes: int, dim: int) -> None:
+    """Raises OptionError where prototypes are no finite decimals [C, D]; says what they are."""
+    if not isinstance(prototypes, Tensor) or not prototypes.is_floating_point():
+        kind = prototypes.dtype if isinstance(prototypes, Tensor) else type(prototypes).__name__
+        raise OptionError(f"prototypes are {kind}, expected a tensor of decimals")
+    if prototypes.shape != (classes, dim):
+        raise OptionError(f"prototypes are {tuple(prototypes.shape)}, expected {(classes, dim)}")
+    bad = (~torch.isfinite(prototypes)).any(dim=1)
+    if bad.any():
+        raise OptionError(f"prototypes hold NaN or infinity, first in row {int(bad.int().argmax())}")
+
+
 @torch.no_grad()
 def class_prototypes(clip: Clip, batches: Iterable[tuple[Tensor, Tensor]], num_classes: int) -> Tensor:
     """Mean global feature of the un-prompted encoder over each class's images, not normalised.

@@ -62,7 +62,8 @@ def make_config(dataset: str, cfg: str, pairs: Sequence[str]) -> CfgNode:
 def _patches(config: CfgNode) -> int:
     from mpafer.clip import load_clip
 
-    return load_clip(config.MODEL.BACKBONE.NAME).visual.patches
+    backbone = config.MODEL.BACKBONE
+    return load_clip(backbone.NAME, activation=backbone.ACTIVATION).visual.patches
 
 
 def _refuse_beyond(variants: dict[str, dict[str, Any]], usual: CfgNode, patches: int, backbone: str) -> None:

@@ -10,8 +10,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from mpafer.clip import Clip, load_clip
-from mpafer.clip import weights as weights_module
+from mpafer.clip import Clip, download, load_clip
 from mpafer.clip.tokens import clip_module, tokenize
 from mpafer.common.errors import DataError, MissingFileError, OptionError
 
@@ -173,7 +172,7 @@ def test_without_network_the_error_says_what_to_put_where(tmp_path: Path, monkey
     def no_network(url: str, root: str) -> str:
         raise OSError("no network")
 
-    monkeypatch.setattr(weights_module, "CACHE", tmp_path)
+    monkeypatch.setattr(download, "CACHE", tmp_path)
     monkeypatch.setattr(clip_module(), "_download", no_network)
     with pytest.raises(MissingFileError, match=rf"sha256 5806e77c.*put it at {tmp_path}/ViT-B-16\.pt"):
         load_clip("ViT-B/16")

@@ -12,11 +12,13 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import save_file
+from support.foreign import any_clip, open_clip_config, write
 from support.models import random_clip
 from support.standin import copy_clip, foreign_packages, has_dassl, make_dassl, rates
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
 import mpafer
+from mpafer.clip.sizes import OPENAI
 from mpafer.common.errors import MissingPackageError
 
 
@@ -93,6 +95,10 @@ def test_the_checkouts_clip_takes_paths(tmp_path: Path) -> None:
             images = torch.randn(2, 3, ours.visual.image_size, ours.visual.image_size)
             difference = (built.encode_image(images) - ours.encode_image(images)).abs().max()
             assert difference < 1e-2  # their build_model goes through float16
+        state = any_clip((OPENAI, OPENAI)).openai_state_dict()
+        plain = write(tmp_path / "plain", "clip.pt", state, open_clip_config=open_clip_config())
+        with pytest.raises(ValueError, match=r"has gelu and .* but a checkout's own CLIP computes quickgelu"):
+            theirs._MODELS[plain]
         assert dict(theirs._MODELS) == names
         with pytest.raises(ValueError, match="no CLIP named 'no such'"):
             theirs._MODELS["no such"]

@@ -173,7 +173,7 @@ def test_every_key_of_dassls_has_one_place_and_its_default() -> None:
 
 
 def test_what_is_in_the_tree_is_dassls_or_ours() -> None:
-    ours = {f"{node}.{key}" for node, keys in OURS.items() for key in keys}
+    ours = set(dict(leaves(CfgNode(OURS))))
     assert {key for key in DASSL_KEYS if fate(key) == "tree"} | ours == set(dict(leaves(default_config())))
     assert not ours & set(DASSL_KEYS)
 

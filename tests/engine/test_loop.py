@@ -226,7 +226,7 @@ def test_loading_by_epoch_is_strict(root, undisturbed, tmp_path):
     with pytest.raises(FileNotFoundError, match=r"model\.pth\.tar-3; .* holds model\.pth\.tar-4"):
         fresh.load_model(str(output), epoch=3)
     smaller = engine_toy.build(root, tmp_path, "INPUT.SIZE", (4, 4))
-    with pytest.raises(RuntimeError, match="size mismatch"):
+    with pytest.raises(RuntimeError, match=r"does not fit this model: 2\.weight is \[3, 192\] there, \[3, 48\] here"):
         smaller.load_model(str(output), epoch=4)
 
 

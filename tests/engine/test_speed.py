@@ -17,7 +17,8 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import mpafer
-from mpafer.clip.layers import MLP, Attention, LayerNorm, attend
+from mpafer.clip.layers import Attention, LayerNorm, attend
+from mpafer.clip.mlp import MLP
 from mpafer.engine.log import LossCheck
 
 
