@@ -72,9 +72,8 @@ def build_run(
 
     if saved.method not in methods():
         place, near = saved.checkpoint or "the results file", closest(saved.method, methods())
-        raise CheckpointError(
-            f"{place} is of {saved.method!r}, which is no method here; {near}; one of your own needs --import{broken_note()}"
-        )
+        near += f"; one of your own needs --import{broken_note()}"
+        raise CheckpointError(f"{place} is of {saved.method!r}, which is no method here; {near}")
     cfg, trainer = saved.cfg, methods()[saved.method]
     clip = load_clip(backbone or cfg.MODEL.BACKBONE.NAME, device=device, activation=saved.activation)
     if saved.backbone and clip.fingerprint != saved.backbone:
