@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -18,12 +19,14 @@ from yacs.config import CfgNode
 
 from mpafer.clip import load_clip
 from mpafer.common import distributed
-from mpafer.common.config import differences, set_value
+from mpafer.common.config import set_value
 from mpafer.common.errors import CheckpointError, OptionError
 from mpafer.common.extensions import enter
+from mpafer.common.identity import differences, listed, made_of_differences, other_answers
 from mpafer.common.options import Options, check_choice
 from mpafer.datasets import find_dataset
 from mpafer.engine.contents import run_identity, stored_config
+from mpafer.engine.made_of import texts_and_images
 from mpafer.engine.optim import build_optimizer
 from mpafer.engine.prototypes import cached_prototypes, draw_per_class
 from mpafer.engine.schedule import build_lr_scheduler
@@ -164,15 +167,30 @@ class PromptTrainer(Trainer):
         }
 
     def extra_state(self) -> dict[str, Any]:
-        return super().extra_state() | {"identity": self.identity(), "config": self.cfg.dump()}
+        return super().extra_state() | {
+            "identity": self.identity(), "config": self.cfg.dump(), "made_of": dict(self.made_of)
+        }  # fmt: skip
+
+    @cached_property
+    def made_of(self) -> Mapping[str, str]:
+        """Fingerprints of weights, texts and images, of one process's reading: see `mpafer.common.identity`."""
+        found = {}
+        if distributed.is_main():
+            found = texts_and_images(self.cfg, self.dm.dataset, self.classnames, self.accepts)
+        return {"backbone": self.model.clip.fingerprint} | distributed.from_main(found)
 
     def check_state(self, state: dict[str, Any], path: Path, *, resuming: bool) -> None:
         theirs = run_identity(state, path)
         for key, value in self.identity().items():
             if theirs[key] != value:
                 raise CheckpointError(f"{path} is of another {key}: {theirs[key]} there, {value} in this run")
-        if resuming and (differing := differences(stored_config(state, path), self.cfg, self.node)):
-            listed = "; ".join(f"{key} {theirs!r} there, {mine!r} here" for key, (theirs, mine) in differing.items())
-            raise CheckpointError(
-                f"{path} was trained with other options ({listed}): go on with the same, or elsewhere"
-            )
+        config = stored_config(state, path)
+        if resuming:
+            differing = differences(config, self.cfg, self.node)
+            differing |= made_of_differences(state["extra"].get("made_of", {}), self.made_of)
+        else:
+            differing = other_answers(config, self.cfg, self.node)
+        if differing and not self.force:
+            what = "was trained with other options" if resuming else "would answer otherwise, as it had other options"
+            cure = "go on with the same, or elsewhere" if resuming else "name the same"
+            raise CheckpointError(f"{path} {what} ({listed(differing)}): {cure}, or --force")

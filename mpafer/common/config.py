@@ -1,4 +1,4 @@
-"""The config tree: merging files and KEY VALUE pairs with errors that name the key meant, and comparing two trees."""
+"""The config tree: merging files and KEY VALUE pairs with errors that name the key meant."""
 
 from __future__ import annotations
 
@@ -14,11 +14,6 @@ from mpafer.common.errors import DataError, MissingFileError, OptionError
 from mpafer.common.options import closest
 
 Values = dict[str, Any]  # dotted key -> value
-
-# What may change between a run and its resumption: places, processes and what is shown.
-_FREE = ("OUTPUT_DIR", "RESUME", "DATASET.ROOT", "DATALOADER.NUM_WORKERS", "DATALOADER.FAST_GB", "MODEL.BACKBONE.NAME",
-         "USE_CUDA", "VERBOSE", "TRAIN.PRINT_FREQ", "TRAIN.COMPILE", "TRAIN.CHECKPOINTING", "TRAIN.CHECKPOINT_FREQ",
-         "TEST.PER_CLASS_RESULT", "TEST.COMPUTE_CMAT", "TEST.CROSS_CLASSES")  # fmt: skip
 
 
 def read_file(path: str | Path, above: tuple[Path, ...] = ()) -> Values:
@@ -126,20 +121,6 @@ def _ignored(key: str, value: Any, source: str) -> bool:
 
 def _within(key: str, node: str) -> bool:
     return key == node or key.startswith(f"{node}.")
-
-
-def differences(theirs: CfgNode, ours: CfgNode, node: str = "") -> dict[str, tuple[Any, Any]]:
-    """Keys whose values differ so that a run with ``ours`` is not the continuation of one with ``theirs``.
-
-    With a method's ``node``, other methods' options do not count: older runs stored them all.
-    """
-    a, b = ({key: _plain(value) for key, value in leaves(tree)} for tree in (theirs, ours))
-    return {key: (a[key], b[key]) for key in a.keys() & b.keys() if _counts(key, node) and a[key] != b[key]}
-
-
-def _counts(key: str, node: str) -> bool:
-    of_another = node and key.count(".") > 1 and key.startswith("TRAINER.") and not key.startswith(f"TRAINER.{node}.")
-    return key not in _FREE and not of_another
 
 
 def _plain(value: Any) -> Any:

@@ -36,7 +36,7 @@ def versions() -> dict[str, str]:
 
 
 def commit() -> str:
-    """The commit of our checkout, with "-dirty" where files differ from it; else the package's version."""
+    """The commit of our checkout, with "-dirty" where code differs from it or is not in it; else the package's version."""
     here = Path(__file__).resolve()
 
     def git(*command: str) -> str:
@@ -47,6 +47,8 @@ def commit() -> str:
 
     try:
         git("ls-files", "--error-unmatch", here.name)  # installed inside someone else's checkout: not our commit
-        return git("describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
+        new = git("ls-files", "--others", "--exclude-standard", "--", ":/*.py", ":/*.yaml")  # a method not yet added
+        name = git("describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
+        return f"{name}-dirty" if new and not name.endswith("-dirty") else name
     except (OSError, subprocess.CalledProcessError):
         return f"mpafer {package_version('mpafer')}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -40,6 +41,12 @@ class RunState:
     checkpoint: Path | None = None
     train_seconds = 0.0  # in run_epoch, over all processes of the run
     best_result = -math.inf
+    force = False  # whether weights of a run with other options may be loaded
+
+    @property
+    def made_of(self) -> Mapping[str, str]:
+        """Fingerprints of weights, texts and images, see `mpafer.common.identity`."""
+        return {}
 
     def __init__(self, cfg: CfgNode) -> None:
         self.cfg = cfg

@@ -15,9 +15,9 @@ from mpafer.results.experiments import (
     Experiment,
     aligned,
     check_alike,
-    config_differences,
     find_results,
     read_experiment,
+    run_differences,
 )
 from mpafer.results.figures import COLORS, draw_band, save_figure
 from mpafer.results.plans import read_plans
@@ -104,7 +104,7 @@ def _chosen(ablation: Ablation, folders: Sequence[str | Path], where: Sequence[s
 def _what_differs(ablation: Ablation, *plans: Sequence[tuple[str, Experiment]]) -> str:
     """Of the configs of two plans, but for what the ablation varies."""
     (_, first), (_, other) = (plan[0] for plan in plans)
-    differing = config_differences(first.runs[0], other.runs[0])
+    differing = run_differences(first.runs[0], other.runs[0])
     varied = {f"TRAINER.MPAFER.{key}" for key in ablation.varied}
     listed = [f"{key} {a!r} or {b!r}" for key, (a, b) in differing.items() if key not in varied]
     return "; ".join(listed) or "their configs are equal"

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 from mpafer.common.errors import DataError, MissingFileError
+from mpafer.common.identity import Differing, differences, listed, made_of_differences
 from mpafer.results.schema import RESULTS, RunResult
 
 ALL = -1  # shots: every training image
@@ -124,23 +124,19 @@ def read_experiment(group: Path, files: Sequence[Path]) -> Experiment:
     for before, run in pairwise(runs):
         if run.seed == before.seed:
             raise DataError(f"{before.file} and {run.file} are of one seed, {run.seed}: they cannot be one row")
-        if differing := config_differences(first, run):
-            listed = "; ".join(f"{key} {a!r} there, {b!r} here" for key, (a, b) in differing.items())
-            raise DataError(f"seeds of one row differ in their config: {first.file} and {run.file} ({listed})")
+        if differing := run_differences(first, run):
+            raise DataError(f"seeds of one row differ: {first.file} and {run.file} ({listed(differing)})")
     shots = first.config.get("DATASET", {}).get("NUM_SHOTS", ALL)
     return Experiment(group, first.trainer, _cfg_name(group), shots if shots > 0 else ALL, tuple(runs))
 
 
-def config_differences(first: RunResult, other: RunResult) -> dict[str, tuple[Any, Any]]:
-    """Keys whose values make two runs' results different in kind: all but the seed, and places and processes."""
-    from yacs.config import CfgNode
-
-    from mpafer.common.config import differences
-
+def run_differences(first: RunResult, other: RunResult) -> Differing:
+    """What makes two runs' results different in kind: all but the seed, and places and processes."""
     theirs, ours = ({**run.config, "SEED": 0} for run in (first, other))
-    differing = differences(CfgNode(theirs), CfgNode(ours))
-    backbones = theirs["MODEL"]["BACKBONE"]["NAME"], ours["MODEL"]["BACKBONE"]["NAME"]
-    return differing if backbones[0] == backbones[1] else differing | {"MODEL.BACKBONE.NAME": backbones}
+    found = differences(theirs, ours) | made_of_differences(first.made_of, other.made_of)
+    names = theirs["MODEL"]["BACKBONE"]["NAME"], ours["MODEL"]["BACKBONE"]["NAME"]
+    known = first.made_of.get("backbone") and other.made_of.get("backbone")
+    return found if known or names[0] == names[1] else found | {"MODEL.BACKBONE.NAME": names}
 
 
 def _once_where_nothing_learns(experiments: Sequence[Experiment]) -> list[Experiment]:

@@ -46,6 +46,7 @@ class RunResult:
     skipped: Mapping[str, int] = field(default_factory=dict)  # reason -> files among the images that were not used
     cross: Mapping[str, Any] | None = None  # of a test on another data set: which run that is, and what was left out
     versions: Mapping[str, str] = field(default_factory=versions)
+    made_of: Mapping[str, str] = field(default_factory=dict)  # fingerprints, see `mpafer.common.identity`
     commit: str = field(default_factory=commit)
     schema: int = SCHEMA
     file: Path = Path()  # where it was read

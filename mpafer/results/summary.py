@@ -1,13 +1,12 @@
-"""Mean and deviation of experiments, however they differ: what a script prints at its end."""
+"""Mean and deviation of experiments, whatever they are of: what a script prints at its end."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from mpafer.results.experiments import find_results
+from mpafer.results.experiments import find_results, read_experiment
 from mpafer.results.rows import METRICS, means
-from mpafer.results.schema import RunResult
 from mpafer.results.table import Column, Row, Table, text
 
 
@@ -16,12 +15,12 @@ def summarise(folders: Iterable[str | Path]) -> list[Row]:
 
     Raises:
         MissingFileError: no finished run under a folder.
-        DataError: a file that is not a result of ours.
+        DataError: a file that is not a result of ours, a seed twice, or seeds that differ in more than the seed.
     """
     rows = []
     for group, files in find_results(folders).items():
-        metrics = [RunResult.read(file).metrics for file in files]
-        rows.append({"run": str(group), "n": len(metrics), **means(metrics)})
+        runs = read_experiment(group, files).runs
+        rows.append({"run": str(group), "n": len(runs), **means([run.metrics for run in runs])})
     return rows
 
 

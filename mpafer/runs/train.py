@@ -43,6 +43,11 @@ def parse_args(arguments: Sequence[str] | None = None, prog: str | None = None) 
         "--import", action="append", dest="imports", default=[], metavar="NAME",
         help="a module or a .py file with methods or data sets of your own; may be repeated",
     )  # fmt: skip
+    parser.add_argument(
+        "--force", action="store_true",
+        help="where OUTPUT_DIR holds a run of other options or data, move that aside and begin anew; with --eval-only, "
+        "evaluate with other options than the run had",
+    )  # fmt: skip
     parser.add_argument("--eval-only", action="store_true", help="evaluate, do not train")
     parser.add_argument("--no-train", action="store_true", help="build everything, do not train")
     parser.add_argument("opts", nargs=argparse.REMAINDER, help="config options as KEY VALUE pairs")
@@ -76,6 +81,7 @@ def main(args: argparse.Namespace) -> None:
     from mpafer.common.seeds import set_random_seed
     from mpafer.common.versions import package_version
     from mpafer.engine.log import collect_env_info, setup_logger
+    from mpafer.engine.saving import checkpoint_folder
     from mpafer.run_config import find_method
 
     keep_imports(args.imports)
@@ -83,6 +89,8 @@ def main(args: argparse.Namespace) -> None:
     for key, flag in (("TRAINER", "--trainer"), ("DATASET", "--dataset-config-file")):
         if not cfg[key].NAME:
             raise OptionError(f"{key}.NAME is empty: name it by {flag}")
+    if args.eval_only and checkpoint_folder(cfg.OUTPUT_DIR).is_dir() and cfg.OUTPUT_DIR:
+        raise OptionError(f"{cfg.OUTPUT_DIR} holds a run, whose results would be lost: name another --output-dir")
     distributed.init(cfg.USE_CUDA)
     if cfg.SEED < 0:
         cfg.SEED = run_seed(cfg)
@@ -95,6 +103,7 @@ def main(args: argparse.Namespace) -> None:
     print(f"** Config **\n{cfg}\n\n** Runner **\nmpafer {package_version('mpafer')}, processes: {ranks}\n")
     print(f"** System info **\n{collect_env_info()}\n")
     trainer = find_method(cfg.TRAINER.NAME)(cfg)
+    trainer.force = args.force
     if args.eval_only:
         trainer.load_model(args.model_dir, epoch=args.load_epoch)
         trainer.test()

@@ -1,0 +1,85 @@
+"""Whether two runs are the same but for the seed: the one answer that skipping, resuming, averaging and comparing ask."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from yacs.config import CfgNode
+
+from mpafer.common.config import leaves
+
+Differing = dict[str, tuple[Any, Any]]  # what -> the values there and here
+
+# What makes no other run: places, processes and what is shown.
+FREE = ("OUTPUT_DIR", "RESUME", "DATASET.ROOT", "DATALOADER.NUM_WORKERS", "DATALOADER.FAST_GB", "MODEL.BACKBONE.NAME",
+        "USE_CUDA", "VERBOSE", "TRAIN.PRINT_FREQ", "TRAIN.COMPILE", "TRAIN.CHECKPOINTING", "TRAIN.CHECKPOINT_FREQ",
+        "TEST.PER_CLASS_RESULT", "TEST.COMPUTE_CMAT", "TEST.CROSS_CLASSES")  # fmt: skip
+GUESSED = ("MODEL.BACKBONE.ACTIVATION",)  # "" until the weights are read
+ANSWERS = (
+    "TRAINER.",
+    "INPUT.SIZE",
+    "INPUT.INTERPOLATION",
+    "INPUT.PIXEL_",
+)  # with others a trained run answers otherwise
+MADE_OF = {  # entries of `made_of` -> what they are; contents say all that names, sizes and labels do
+    "backbone": "CLIP's weights",
+    "texts": "description texts",
+    "train": "training images and labels",
+    "val": "validation images and labels",
+    "test": "test images and labels",
+}
+
+
+def differences(
+    theirs: Mapping[str, Any], ours: Mapping[str, Any], node: str = "", free: tuple[str, ...] = ()
+) -> Differing:
+    """Keys of two config trees whose values make them runs of different kinds.
+
+    Args:
+        theirs: a config tree.
+        ours: another; keys that one of them lacks are not compared: an older run has fewer.
+        node: a method's; other methods' options do not count: older runs stored them all.
+        free: more keys that do not count.
+    """
+    a, b = ({key: _plain(value) for key, value in leaves(CfgNode(dict(tree)))} for tree in (theirs, ours))
+    return {
+        key: (a[key], b[key])
+        for key in sorted(a.keys() & b.keys())
+        if a[key] != b[key] and key not in (*FREE, *free) and not _of_another(key, node) and not _unknown(key, a, b)
+    }
+
+
+def other_answers(theirs: Mapping[str, Any], ours: Mapping[str, Any], node: str) -> Differing:
+    """Of `differences` those with which a trained run would answer otherwise."""
+    found = differences(theirs, ours, node, free=(f"TRAINER.{node}.PREC",))
+    return {key: values for key, values in found.items() if key.startswith(ANSWERS)}
+
+
+def made_of_differences(theirs: Mapping[str, str], ours: Mapping[str, str]) -> Differing:
+    """What two runs were made of and differs: weights, texts, images; what one of them does not know is not compared."""
+    found: Differing = {}
+    for key, words in MADE_OF.items():
+        names = (key, f"{key}_contents")
+        contents = names[1] if names[1] in theirs and names[1] in ours else names[0]
+        a, b = theirs.get(contents), ours.get(contents)
+        if a is not None and b is not None and a != b:
+            found[words] = (a, b)
+    return found
+
+
+def listed(differing: Differing) -> str:
+    """``OPTIM.LR 0.1 there, 0.2 here; ...``."""
+    return "; ".join(f"{key} {theirs!r} there, {ours!r} here" for key, (theirs, ours) in differing.items())
+
+
+def _of_another(key: str, node: str) -> bool:
+    return bool(node) and key.count(".") > 1 and key.startswith("TRAINER.") and not key.startswith(f"TRAINER.{node}.")
+
+
+def _unknown(key: str, a: Mapping[str, Any], b: Mapping[str, Any]) -> bool:
+    return key in GUESSED and "" in (a[key], b[key])
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value  # YAML has no tuples
