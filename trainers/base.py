@@ -190,7 +190,7 @@ class PromptTrainer(Trainer):
             differing |= made_of_differences(state["extra"].get("made_of", {}), self.made_of)
         else:
             differing = other_answers(config, self.cfg, self.node)
-        if differing and not self.force:
+        if differing and (resuming or not self.force):
             what = "was trained with other options" if resuming else "would answer otherwise, as it had other options"
             cure = "go on with the same, or elsewhere" if resuming else "name the same"
             raise CheckpointError(f"{path} {what} ({listed(differing)}): {cure}, or --force")

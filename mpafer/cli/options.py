@@ -60,6 +60,11 @@ _WHERE = [
     click.option("--data", envvar="DATA", default="./data", show_default=True, help="Folder of the data sets."),
     click.option("--out", envvar="OUT", default="output", show_default=True, help="Folder of the results."),
     click.option("--seeds", envvar="SEEDS", type=Numbers(), default="1 2 3", show_default=True, help="A run for each."),
+    click.option(
+        "--force",
+        is_flag=True,
+        help="Move aside what lies in a run's folder and is of other options or data, and run.",
+    ),
     click.option("--tag", envvar="TAG", default="", help="More to tell this run's folder from others by."),
     imports,
 ]
@@ -95,7 +100,7 @@ def place(chosen: Mapping[str, Any]) -> Place:
     """Where data lie and results go, of the options."""
     from mpafer.runs.plan import Place
 
-    return Place(os.path.expanduser(chosen["data"]), os.path.expanduser(chosen["out"]), chosen["tag"])
+    return Place(os.path.expanduser(chosen["data"]), os.path.expanduser(chosen["out"]), chosen["tag"], chosen["force"])
 
 
 def how(chosen: Mapping[str, Any], *, live: bool = False) -> How:

@@ -1,4 +1,4 @@
-"""Whether two runs are the same but for the seed: the one answer that skipping, resuming, averaging and comparing ask."""
+"""Whether two runs are the same but for the seed: the one answer for skipping, resuming, averaging and comparing."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def other_answers(theirs: Mapping[str, Any], ours: Mapping[str, Any], node: str)
 
 
 def made_of_differences(theirs: Mapping[str, str], ours: Mapping[str, str]) -> Differing:
-    """What two runs were made of and differs: weights, texts, images; what one of them does not know is not compared."""
+    """What differs of weights, texts and images; what one of them does not know is not compared."""
     found: Differing = {}
     for key, words in MADE_OF.items():
         names = (key, f"{key}_contents")

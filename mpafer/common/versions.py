@@ -36,7 +36,7 @@ def versions() -> dict[str, str]:
 
 
 def commit() -> str:
-    """The commit of our checkout, with "-dirty" where code differs from it or is not in it; else the package's version."""
+    """The commit of our checkout, with "-dirty" where code differs from it or is not in it; else our version."""
     here = Path(__file__).resolve()
 
     def git(*command: str) -> str:

@@ -24,7 +24,7 @@ class Image(Protocol):
 def data_fingerprint(
     splits: Mapping[str, Sequence[Image]], root: str, hashes: Callable[[Sequence[str]], Sequence[str]]
 ) -> dict[str, str]:
-    """Split -> number of images and a checksum of their names, sizes and labels; ``<split>_contents`` of their contents.
+    """Split -> number of images and a checksum of names, sizes and labels; ``<split>_contents`` -> of the contents.
 
     Args:
         splits: the images that were found, before any draw: so the seed plays no part.

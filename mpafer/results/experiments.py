@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mpafer.common.errors import DataError, MissingFileError
 from mpafer.common.identity import Differing, differences, listed, made_of_differences
-from mpafer.results.schema import RESULTS, RunResult
+from mpafer.results.schema import REPLACED, RESULTS, RunResult
 
 ALL = -1  # shots: every training image
 
@@ -50,7 +50,7 @@ def find_results(folders: Iterable[str | Path]) -> dict[Path, list[Path]]:
     """
     groups: dict[Path, dict[Path, Path]] = {}
     for folder in map(Path, folders):
-        files = sorted(folder.rglob(RESULTS))
+        files = sorted(file for file in folder.rglob(RESULTS) if REPLACED not in file.relative_to(folder).parts)
         if not files:
             raise MissingFileError(f"no results.json under {folder}: no run has finished there")
         for file in files:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 RESULTS, SCORES = "results.json", "scores.npz"
+REPLACED = "replaced"  # folder beside them, with those of runs that were here before
 SCHEMA = 2  # 1: files without a number, whose config holds the options of every method
 
 

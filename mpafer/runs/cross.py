@@ -39,6 +39,10 @@ class CrossTest:
         return result.is_file() and run.is_file() and result.stat().st_mtime > run.stat().st_mtime
 
     @property
+    def refusal(self) -> str:
+        return ""
+
+    @property
     def state(self) -> str:
         return "finished already, skipped" if self.finished else "tested"
 

@@ -70,6 +70,10 @@ def run_tasks(
                 while queue and slots:
                     number, task = queue.pop(0)
                     name = f"[{number}/{len(todo)}] {task.name}"
+                    if task.finished and task.refusal:
+                        say(f"{name} REFUSED")
+                        failures[number] = Failure(name, task.folder, task.refusal)
+                        continue
                     say(f"{name} {task.state}")
                     if not task.finished:
                         running[number] = _start(server, task, name, slots.pop(0), live)

@@ -7,11 +7,13 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from mpafer.common.config import read_file
 from mpafer.common.errors import OptionError
 from mpafer.common.extensions import kept_imports
+from mpafer.common.identity import listed
 from mpafer.configs import ROOT, shipped
 from mpafer.results.experiments import ALL, shots_name
 from mpafer.results.schema import RESULTS
@@ -30,6 +32,7 @@ class Place:
     data: str = "./data"
     out: str = "output"
     tag: str = ""
+    force: bool = False  # move aside what is of another run
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[\w.+=-]*", self.tag):
@@ -77,7 +80,16 @@ class Job:
 
     @property
     def finished(self) -> bool:
-        return (self.folder / RESULTS).is_file()
+        return (self.folder / RESULTS).is_file() and not (self.place.force and self.refusal)
+
+    @cached_property
+    def refusal(self) -> str:
+        """How the finished run in the folder is another one than this; "" = it is the same, or there is none."""
+        from mpafer.runs.finished import differing  # with torch
+
+        found = listed(differing(self.folder / RESULTS, self.arguments))
+        cure = "--force moves it aside, TAG names another folder"
+        return f"{self.folder} holds another run ({found}): {cure}" if found else ""
 
     @property
     def state(self) -> str:
@@ -98,7 +110,7 @@ class Job:
             "--root", self.place.data, "--seed", str(self.seed), "--trainer", self.method,
             "--dataset-config-file", self.dataset_argument,
             "--config-file", str(method_file(self.method, self.cfg)),
-            "--output-dir", str(self.folder), "DATASET.NUM_SHOTS", str(self.shots),
+            "--output-dir", str(self.folder), *["--force"][: self.place.force], "DATASET.NUM_SHOTS", str(self.shots),
             *(word for pair in self.options for word in pair),
         ]  # fmt: skip
 

@@ -74,11 +74,13 @@ def run_on_cluster(
     names = {task.folder: f"[{number}/{len(todo)}] {task.name}" for number, task in enumerate(todo, start=1)}
     queued, logs = _queue(), {task.folder: task.folder / LOG for task in todo}
     sizes = {folder: log.stat().st_size if log.is_file() else 0 for folder, log in logs.items()}
+    others = [task for task in todo if task.finished and task.refusal]
     for task in todo:
         if task.finished or _noted(task) in queued:
             say(f"{names[task.folder]} {task.state if task.finished else f'in the queue as {_noted(task)}'}")
     _submit([task for task in todo if not task.finished and _noted(task) not in queued], cluster, at_once, names, say)
-    waiting, failures = [task for task in todo if not task.finished], list[Failure]()
+    waiting = [task for task in todo if not task.finished]
+    failures = [Failure(names[task.folder], task.folder, task.refusal) for task in others]
     try:
         _wait(waiting, names, say)
     except KeyboardInterrupt:

@@ -23,6 +23,10 @@ class Task(Protocol):
         """Whether there is nothing left to do."""
 
     @property
+    def refusal(self) -> str:
+        """Why what lies in the folder is not this task's result; "" = it is, or there is none."""
+
+    @property
     def state(self) -> str:
         """What running it will do, in words."""
 

@@ -81,6 +81,7 @@ def main(args: argparse.Namespace) -> None:
     from mpafer.common.seeds import set_random_seed
     from mpafer.common.versions import package_version
     from mpafer.engine.log import collect_env_info, setup_logger
+    from mpafer.engine.replaced import set_aside_another
     from mpafer.engine.saving import checkpoint_folder
     from mpafer.run_config import find_method
 
@@ -104,6 +105,9 @@ def main(args: argparse.Namespace) -> None:
     print(f"** System info **\n{collect_env_info()}\n")
     trainer = find_method(cfg.TRAINER.NAME)(cfg)
     trainer.force = args.force
+    if args.force and not args.eval_only and distributed.is_main():
+        set_aside_another(trainer)
+    distributed.barrier()
     if args.eval_only:
         trainer.load_model(args.model_dir, epoch=args.load_epoch)
         trainer.test()

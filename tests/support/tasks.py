@@ -24,6 +24,8 @@ class Noting:
     def finished(self) -> bool:
         return (self.folder / "results.json").is_file()
 
+    refusal = ""
+
     @property
     def state(self) -> str:
         return "finished already, skipped" if self.finished else "started"

@@ -1,0 +1,49 @@
+"""A run in the place of another one: what lies there is moved aside, never lost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mpafer.common.errors import CheckpointError
+from mpafer.common.identity import differences, listed, made_of_differences
+from mpafer.engine.checkpoint import checkpoint_path, latest_epoch, load_checkpoint
+from mpafer.engine.contents import checked
+from mpafer.engine.saving import checkpoint_folder
+from mpafer.engine.state import RunState
+from mpafer.results.schema import REPLACED, RESULTS, SCORES, RunResult
+
+
+def set_aside_another(run: RunState) -> None:
+    """Where the run's folder holds results or checkpoints of other options, data or seed, move them into replaced/1.
+
+    Then the run begins anew, as in an empty folder.
+    """
+    folder = Path(run.output_dir)
+    why = _of_results(run, folder / RESULTS) or _of_checkpoint(run)
+    if not why:
+        return
+    place = folder / REPLACED / str(1 + sum(1 for _ in folder.glob(f"{REPLACED}/*")))
+    place.mkdir(parents=True)
+    for name in (RESULTS, SCORES, checkpoint_folder(folder).name, "tensorboard"):
+        if (folder / name).exists():
+            (folder / name).rename(place / name)
+    print(f"Another run's files ({why}) are now in {place}")
+
+
+def _of_results(run: RunState, file: Path) -> str:
+    if not file.is_file():
+        return ""
+    result = RunResult.read(file)
+    return listed(differences(result.config, run.cfg) | made_of_differences(result.made_of, run.made_of))
+
+
+def _of_checkpoint(run: RunState) -> str:
+    place = checkpoint_folder(run.output_dir)
+    if run.trained is None or (epoch := latest_epoch(place)) is None:
+        return ""
+    path = checkpoint_path(place, epoch)
+    try:
+        run.check_state(checked(load_checkpoint(path), path), path, resuming=True)
+    except CheckpointError as error:
+        return str(error)
+    return ""
