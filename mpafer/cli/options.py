@@ -63,7 +63,7 @@ _WHERE = [
     click.option(
         "--force",
         is_flag=True,
-        help="Move aside what lies in a run's folder and is of other options or data, and run.",
+        help="Move aside what is of other options or data in a run's folder, and run.",
     ),
     click.option("--tag", envvar="TAG", default="", help="More to tell this run's folder from others by."),
     imports,
