@@ -106,6 +106,10 @@ def check_alike(experiments: Sequence[Experiment]) -> None:
                     f"{runs[0].file} and {run.file} are of different {what} ({theirs} there, {ours} here): "
                     "a table is of one data set"
                 )
+        if differing := made_of_differences(
+            *({**each.made_of, "texts": "", "backbone": ""} for each in (runs[0], run))
+        ):
+            raise DataError(f"{runs[0].file} and {run.file} are of different images ({listed(differing)})")
 
 
 def _cfg_name(group: Path) -> str:

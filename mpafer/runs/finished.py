@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -20,14 +19,17 @@ from mpafer.runs.train import parse_args, setup_cfg
 logger = logging.getLogger(__name__)
 
 
-def differing(results: Path, arguments: Sequence[str]) -> Differing:
+def differing(results: Path, arguments: tuple[str, ...]) -> Differing:
     """What differs between a finished run and what train.py would run with these arguments; {} without one.
 
     Of images and texts what is there now counts; where the data are not there, only the options are compared, and a
     warning says so.
     """
-    if not results.is_file():
-        return {}
+    return _differing(results, results.stat().st_mtime_ns, arguments) if results.is_file() else {}
+
+
+@cache
+def _differing(results: Path, changed: int, arguments: tuple[str, ...]) -> Differing:
     result, cfg = RunResult.read(results), setup_cfg(parse_args(arguments))
     found = differences(result.config, cfg)
     if result.trainer != cfg.TRAINER.NAME:

@@ -7,7 +7,6 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 
 from mpafer.common.config import read_file
@@ -82,12 +81,12 @@ class Job:
     def finished(self) -> bool:
         return (self.folder / RESULTS).is_file() and not (self.place.force and self.refusal)
 
-    @cached_property
+    @property
     def refusal(self) -> str:
         """How the finished run in the folder is another one than this; "" = it is the same, or there is none."""
         from mpafer.runs.finished import differing  # with torch
 
-        found = listed(differing(self.folder / RESULTS, self.arguments))
+        found = listed(differing(self.folder / RESULTS, tuple(self.arguments)))
         cure = "--force moves it aside, TAG names another folder"
         return f"{self.folder} holds another run ({found}): {cure}" if found else ""
 
@@ -96,6 +95,8 @@ class Job:
         """What running it will do, in words."""
         if self.finished:
             return "finished already, skipped"
+        if self.place.force and self.refusal:
+            return "started anew"
         return "resumed" if any(self.folder.glob("*/model.pth.tar-*")) else "started"
 
     @property
