@@ -31,7 +31,7 @@ _FIRST_BYTES = (
     (b"\x93NUMPY", "an array of NumPy: take the file of torch or safetensors"),
     (b"\x7fELF", "a program: name the file of weights"),
 )
-_BROKEN_ZIP = (zipfile.BadZipFile, UnicodeDecodeError, NotImplementedError, ValueError)  # of Python's zipfile
+_BROKEN_ZIP = (zipfile.BadZipFile, UnicodeDecodeError, NotImplementedError, ValueError, OSError)  # of Python's zipfile
 
 
 def foreign_kind(path: Path) -> str:
