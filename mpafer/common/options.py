@@ -41,7 +41,9 @@ def find(what: str, name: str, known: Mapping[str, T]) -> T:
         OptionError: nothing does; the closest name is shown.
     """
     if name not in known:
-        raise OptionError(f"no {what} {name!r}: {closest(name, known)}; one of your own needs --import{broken_note()}")
+        near = closest(name, known)
+        own = "" if near.startswith("did you mean") else "; one of your own needs --import"
+        raise OptionError(f"no {what} {name!r}: {near}{own}{broken_note()}")
     return known[name]
 
 

@@ -18,6 +18,7 @@ from yacs.config import CfgNode
 from mpafer.common import distributed
 from mpafer.common.errors import DataError, OptionError
 from mpafer.common.options import check_choice
+from mpafer.common.processes import end_with_parent
 from mpafer.common.seeds import draw_run_seed
 from mpafer.inputs.datum import Datum, SplitDataset
 from mpafer.inputs.fast import FastImages, FastLoader, announce_plain_path
@@ -81,6 +82,7 @@ def build_loader(
         "num_workers": cfg.DATALOADER.NUM_WORKERS,
         "persistent_workers": training and cfg.DATALOADER.NUM_WORKERS > 0,
         "pin_memory": torch.cuda.is_available() and cfg.USE_CUDA,
+        "worker_init_fn": end_with_parent,
         "generator": torch.Generator(),  # so that iterating leaves the global generator alone
     }
     start = max(cfg.SEED, 0)

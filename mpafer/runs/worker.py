@@ -6,27 +6,30 @@ import multiprocessing
 import os
 import signal
 import sys
-import threading
 from pathlib import Path
 
 # what a run imports when it needs it, because not every command does
-import clip.simple_tokenizer  # noqa: F401
 import sklearn.linear_model  # noqa: F401
 import torch.utils.tensorboard  # noqa: F401
 import torchmetrics.functional.classification  # noqa: F401
 
 import mpafer.runs.train  # noqa: F401
+from mpafer.clip.tokens import clip_module
 from mpafer.common.errors import clear_errors
+from mpafer.common.processes import end_with_parent
 from mpafer.run_config import methods
 from mpafer.runs.task import Task
 
+clip_module()
 methods()
 
 
 def work(task: Task, log: Path | None, gpu: str | None) -> None:
     """Do a task; all output is appended to ``log``, or goes where the server's goes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the command's, which ends its runs
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()  # it goes on from its last epoch when the command is started again
+    usual, *_ = multiprocessing.get_all_start_methods()
+    multiprocessing.set_start_method(usual, force=True)  # of its own processes: as if it had not come from a server
     if log is not None:
         with open(log, "ab", buffering=0) as file:
             os.dup2(file.fileno(), 1)
@@ -36,11 +39,3 @@ def work(task: Task, log: Path | None, gpu: str | None) -> None:
     sys.stdin = open(os.devnull)  # noqa: SIM115 - as long as the process lives
     with clear_errors():
         task.run()
-
-
-def _end_with_parent() -> None:
-    """However the command ends, its runs end too; they go on from their last epoch when it is started again."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os.kill(os.getpid(), signal.SIGTERM)

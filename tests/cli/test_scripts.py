@@ -26,7 +26,7 @@ MAIN = sorted(path.parent.name for path in (REPO / "scripts").glob("*/main.sh"))
 def call(script: str, *arguments: str, cwd: Path, **environment: str) -> str:
     """What a script would start, by an interpreter that shows its arguments and a variable."""
     stub = cwd / "python-stub"
-    stub.write_text('#!/bin/sh\nprintf "%s|" "$@"; printf "DATA=%s\\n" "$DATA"\n')
+    stub.write_text('#!/bin/sh\n[ "$1" = -c ] && exit 0\nprintf "%s|" "$@"; printf "DATA=%s\\n" "$DATA"\n')
     stub.chmod(0o755)
     done = subprocess.run(
         ["bash", REPO / "scripts" / script, *arguments], cwd=cwd, text=True, capture_output=True, check=True,
@@ -39,6 +39,13 @@ def call(script: str, *arguments: str, cwd: Path, **environment: str) -> str:
 def test_a_script_is_a_verb_with_its_words_and_variables(tmp_path: Path, script: str) -> None:
     printed = call(script, "rafdb", "two words", "-1", "--", "*", cwd=tmp_path, DATA="/some where")
     assert printed == f"-m|mpafer|{SCRIPTS[script]}|rafdb|two words|-1|--|*|DATA=/some where\n"
+
+
+def test_without_the_package_a_script_says_how_to_install_it() -> None:
+    done = subprocess.run(
+        ["bash", REPO / "scripts/compare.sh"], text=True, capture_output=True, env=os.environ | {"PYTHON": "false"}
+    )
+    assert done.returncode == 1 and f"false -m pip install -e {REPO}" in done.stderr
 
 
 @pytest.mark.parametrize("name", MAIN)

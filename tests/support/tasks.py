@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from mpafer.common.errors import OptionError
+from mpafer.common.processes import end_with_parent
+
+
+def wait_beside(seconds: float) -> None:
+    end_with_parent()
+    time.sleep(seconds)
 
 
 @dataclass(frozen=True)
@@ -42,7 +49,10 @@ class Noting:
         threads, gpu = os.environ.get("OMP_NUM_THREADS"), os.environ.get("CUDA_VISIBLE_DEVICES")
         self.note(f"begin {self.name} {os.getpid()} {os.getppid()} threads={threads} gpu={gpu}")
         print(f"doing {self.name}")
-        time.sleep(self.seconds)
+        child = multiprocessing.Process(target=wait_beside, args=(self.seconds,))  # as a loader's worker is
+        child.start()
+        self.note(f"child {child.pid} {multiprocessing.get_start_method()}")
+        child.join()
         if self.fails == "kill":
             os.kill(os.getpid(), 9)
         if self.fails:
