@@ -26,7 +26,8 @@ def command(dataset: str, words: tuple[str, ...], **chosen: Any) -> None:
     """Methods on a data set: run what is missing, then tables, statistics and figures from all results.
 
     SHOTS are numbers of training images a class, -1 = all (default: 16 -1). KEY VALUE pairs change the config of every
-    method. Methods that learn nothing run once. Tables and figures: OUT/DATASET/comparison.
+    method. Methods that learn nothing run once. Tables and figures: OUT/DATASET/comparison, or with another
+    config or options comparison_CFG_KEY=VALUE...
 
     Where DATASET is a folder of runs, as output/rafdb, nothing is run: the tables are made from what is there.
     """
@@ -48,9 +49,11 @@ def command(dataset: str, words: tuple[str, ...], **chosen: Any) -> None:
         cfg, shots = chosen["cfg"] or default_cfg(dataset), shots or [16, -1]
         methods = chosen["methods"].replace(",", " ").split()
         jobs = plan(dataset, cfg, shots, pairs, methods, chosen["seeds"], place)
-        runs, configs = Path(place.out, dataset), [settings_name(cfg, pairs, place)]
+        runs, name = Path(place.out, dataset), settings_name(cfg, pairs, place)
+        plain = name == default_cfg(dataset)
+        out = runs / ("comparison" if plain else f"comparison_{name}")  # one does not overwrite another
         options.run_and_write(
             jobs,
             options.how(chosen),
-            lambda: write_comparison(runs, runs / "comparison", reference, shots, configs),
+            lambda: write_comparison(runs, out, reference, shots, [name]),
         )

@@ -19,7 +19,7 @@ from mpafer.common.errors import clear_errors
     help="Training images a class, -1 = all; a run for each.",
 )  # fmt: skip
 @click.option("--grid", type=click.Path(exists=True, dir_okay=False), help="YAML: KEY: [a, b, c], one line a key.")
-@click.option("--name", default="sweep", show_default=True, help="Tables go to OUT/DATASET/NAME.")
+@click.option("--name", default="", help="Tables go to OUT/DATASET/NAME; default: sweep_METHOD and what is varied.")
 @click.argument("method")
 @options.dataset
 @click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[KEY=a,b,c]... [KEY VALUE]...")
@@ -30,9 +30,10 @@ def command(method: str, dataset: str, words: tuple[str, ...], **chosen: Any) ->
     all runs. sweep.csv has a row for each run, sweep.md, .html, .tex and .json one for each combination.
     """
     with clear_errors():
-        from mpafer.results.sweep import write_sweep
+        from mpafer.results.sweep import short_name, write_sweep
         from mpafer.runs.catalog import default_cfg
         from mpafer.runs.grid import plan, read_grid
+        from mpafer.runs.plan import settings_name
         from mpafer.runs.words import read_options
 
         place, cfg = options.place(chosen), chosen["cfg"] or default_cfg(dataset)
@@ -41,12 +42,13 @@ def command(method: str, dataset: str, words: tuple[str, ...], **chosen: Any) ->
         grid = read_grid(method, chosen["grid"], varied)
         points = plan(method, dataset, cfg, chosen["shots"], grid, fixed, chosen["seeds"], place)
         title = f"{method} on {dataset}: {' x '.join(grid)}"
+        name = chosen["name"] or settings_name("_".join(["sweep", method, *map(short_name, grid)]), fixed, place)
         options.run_and_write(
             [job for _, jobs in points for job in jobs],
             options.how(chosen),
             lambda: write_sweep(
                 title,
                 [(point, jobs[0].shots, jobs[0].group) for point, jobs in points],
-                Path(place.out, dataset, chosen["name"]),
+                Path(place.out, dataset, name),
             ),
         )

@@ -39,11 +39,11 @@ def write_sweep(title: str, points: Sequence[tuple[Point, int, Path]], out: str 
     experiments = {entry.folder: entry for entry in aligned(read_experiments(groups))}
     rows, runs = list[Row](), list[Row]()
     for values, shots, folder in finished:
-        entry, short = experiments[folder], {_short(key): value for key, value in values.items()}
+        entry, short = experiments[folder], {short_name(key): value for key, value in values.items()}
         rows.append(_row(entry, short, shots))
         runs += _run_rows(entry, short, shots)
     first = experiments[finished[0][2]].runs[0]
-    keys = [_short(key) for key in points[0][0]]
+    keys = [short_name(key) for key in points[0][0]]
     body: list[str | Table | Figure] = [Table(_columns(keys), rows), NOTE]
     body += [DRAWN] if first.dataset.startswith("SketchFER") else []
     ran_on = Section("Runs", 2, ["; ".join(provenance(list(experiments.values()))) + "."], detail=True)
@@ -74,10 +74,10 @@ def _run_rows(entry: Experiment, values: Point, shots: int) -> list[Row]:
     ]  # fmt: skip
 
 
-def _short(key: str) -> str:
+def short_name(key: str) -> str:
     """An option of the method by its own name."""
     return re.sub(r"^TRAINER\.[A-Z0-9]+\.", "", key)
 
 
 def _named(values: Point) -> str:
-    return ", ".join(f"{_short(key)} {value}" for key, value in values.items())
+    return ", ".join(f"{short_name(key)} {value}" for key, value in values.items())

@@ -246,7 +246,7 @@ def test_compare_runs_skips_resumes_and_survives_a_failure(runner: Runner) -> No
     assert runner.words() == ["MPAFER 4 1", "MPAFER 4 2", "ZeroshotCLIP -1 1", "MPAFER -1 1", "MPAFER -1 2"]
     folder = "output/rafdb/MPAFER/tiny_4shots_OPTIM.MAX_EPOCH=7/seed2"
     assert f"MPAFER 4shots seed2: {folder}/console.txt: error: the loss is NaN" in str(failed.value)
-    table = Path("output/rafdb/comparison/comparison.csv")
+    table = Path("output/rafdb/comparison_tiny_OPTIM.MAX_EPOCH=7/comparison.csv")
     assert [(row["trainer"], row["shots"], row["n"]) for row in csv.DictReader(table.read_text().splitlines())] == [
         ("MPAFER", "4", "1"), ("ZeroshotCLIP", "4", "1"), ("MPAFER", "-1", "2"), ("ZeroshotCLIP", "-1", "1"),
     ]  # fmt: skip
@@ -267,11 +267,11 @@ def test_compare_takes_every_method_with_the_config_ours_first(runner: Runner) -
 
 
 def test_a_folder_in_place_of_the_data_set_runs_nothing(runner: Runner) -> None:
-    invoke("compare", "rafdb", "4", CFG="tiny", METHODS="MPAFER CoOp", SEEDS="1 2")
-    folder = Path("output/rafdb/comparison")
+    invoke("compare", "sketchfer", "4", METHODS="MPAFER CoOp", SEEDS="1 2")
+    folder = Path("output/sketchfer/comparison")
     made = {path: path.read_bytes() for path in folder.glob("*.*")}
     runner.started = []
-    printed = invoke("compare", "output/rafdb", "4", "--cfg", "tiny")
+    printed = invoke("compare", "output/sketchfer", "4", "--cfg", "tiny")
     assert not runner.started and "CoOp" in printed and len(made) == 5
     assert {path: path.read_bytes() for path in folder.glob("*.*")} == made
 
@@ -320,7 +320,7 @@ def test_sweep_makes_one_table_and_one_row_a_run(runner: Runner) -> None:
     invoke("sweep", "MPAFER", "sketchfer", "BETA=0.5,1,2", "OPTIM.MAX_EPOCH", "3", "--shots", "2 16", SEEDS="1 2 3")
     assert len(runner.started) == 18
     assert str(runner.started[0].folder) == "output/sketchfer/MPAFER/tiny_2shots_BETA=0.5_OPTIM.MAX_EPOCH=3/seed1"
-    folder = Path("output/sketchfer/sweep")
+    folder = Path("output/sketchfer/sweep_MPAFER_BETA_OPTIM.MAX_EPOCH=3")
     rows = list(csv.DictReader((folder / "sweep.csv").read_text().splitlines()))
     assert len(rows) == 18 and {(row["BETA"], row["shots"], row["seed"]) for row in rows} == {
         (beta, shots, seed) for beta in ("0.5", "1", "2") for shots in ("2", "16") for seed in "123"
@@ -352,7 +352,7 @@ def test_sweep_goes_on_without_what_failed(runner: Runner) -> None:
     with pytest.raises(SystemExit) as failed:
         invoke("sweep", "CoOp", "sketchfer", "OPTIM.LR=0.002,9", SEEDS="1")
     assert "no result of OPTIM.LR 9, all" in str(failed.value) and "the loss is NaN" in str(failed.value)
-    assert len(Path("output/sketchfer/sweep/sweep.csv").read_text().splitlines()) == 2
+    assert len(Path("output/sketchfer/sweep_CoOp_OPTIM.LR/sweep.csv").read_text().splitlines()) == 2
 
 
 # --- cross
