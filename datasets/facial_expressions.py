@@ -69,12 +69,9 @@ facial_expressions/ (the clone; or its contents right here)
         if not (folder / "images").is_dir():
             raise MissingDataError(f"{source} is there, but not its images: expected {folder}/images/*.jpg")
         rows = self.settle([row._replace(label=canonical(row.label)) for row in read_table(source).rows])
-        split = {row.file: "test" if drawn(person(row.file), TESTED, SEED) else "train" for row in rows}
-        rows = [row._replace(split=split[row.file]) for row in rows]
-        persons = {kind: {person(row.file) for row in rows if row.split == kind} for kind in ("train", "test")}
-        log.info(
-            "%s: split by person, %s to train on, %s to test", self.name, *(f"{len(p):,}" for p in persons.values())
-        )
+        rows = [row._replace(split="test" if drawn(person(row.file), TESTED, SEED) else "train") for row in rows]
+        trained, tested = (len({person(row.file) for row in rows if row.split == part}) for part in ("train", "test"))
+        log.info("%s: split by person, %s to train on, %s to test", self.name, f"{trained:,}", f"{tested:,}")
         return by_split(find_files(folder, rows, ["images"], source, self.problems), self.classes)
 
     def settle(self, rows: list[Row]) -> list[Row]:

@@ -176,10 +176,10 @@ def _by_content(source: Path, body: Sequence[Cells], known: dict[str, int]) -> d
         )
     take("label", numbers or free)
     take("file", free)
-    if missing := [what for what in ("file", "label") if what not in columns]:
+    if missing := [name for what, name in (("file", "images"), ("label", "labels")) if what not in columns]:
         raise DataError(
-            f"{source}: no column of {' and of '.join({'file': 'images', 'label': 'labels'}[what] for what in missing)} "
-            f"in {width} columns; give it a header, such as path,label,split (its first row: {body[0][1]})"
+            f"{source}: no column of {' and of '.join(missing)} among {width}; give it a header, such as "
+            f"path,label,split (its first row: {body[0][1]})"
         )
     return columns
 
