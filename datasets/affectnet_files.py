@@ -15,6 +15,7 @@ from mpafer.common.errors import DataError
 from mpafer.common.progress import progress
 from mpafer.datasets.items import IMAGES
 from mpafer.datasets.labels import AFFECTNET_IDS
+from mpafer.datasets.tables import class_number
 
 LISTS = {"train": "training.csv", "test": "validation.csv"}
 PLACES = ("Manually_Annotated_file_lists", "Manually_Annotated/Manually_Annotated_file_lists", "")
@@ -97,6 +98,8 @@ def read_csv(source: Path, pictures: Path) -> Found:
             if emotion not in AFFECTNET_IDS:
                 continue
             place, name = os.path.split(row[0].strip())
+            if os.path.isabs(place) or os.path.normpath(place).startswith(".."):
+                raise DataError(f"{where}: {row[0]!r} leads out of {pictures}; copy the image into it")
             if place not in there:
                 listed = os.listdir(pictures / place) if (pictures / place).is_dir() else []
                 there[place] = {entry.lower(): entry for entry in listed}
@@ -136,11 +139,8 @@ def read_npy(images: Path, notes: Path) -> Found:
 
 
 def _emotion(text: str, where: str) -> int:
-    try:
-        emotion = int(float(text))
-    except (ValueError, OverflowError):
-        emotion = -1
-    if not 0 <= emotion <= LAST_ID:
+    emotion = class_number(text)
+    if emotion is None or emotion > LAST_ID:
         raise DataError(f"{where}: the expression must be from 0 to {LAST_ID}, not {text!r}")
     return emotion
 

@@ -86,7 +86,7 @@ def read_label(place: Path) -> tuple[str, str] | None:
         return None
     text = (place / files[-1]).read_text()
     try:
-        return CKPLUS_IDS[int(float(text.split()[0]))], files[-1].removesuffix(ending)
+        return CKPLUS_IDS[float(text.split()[0])], files[-1].removesuffix(ending)  # type: ignore[index] # 3.0 is 3
     except (IndexError, KeyError, ValueError):
         raise DataError(f"{place / files[-1]}: expected a number from 0 to 7, read {text!r}") from None
 

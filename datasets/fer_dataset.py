@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from yacs.config import CfgNode
 
-from mpafer.common.errors import OptionError
+from mpafer.common.errors import DataError, OptionError
 from mpafer.common.options import Options
 from mpafer.datasets.draws import choose_classes, draw_shots, stratified_cut
 from mpafer.datasets.items import Item, MissingDataError, Problems, Splits, log
+from mpafer.datasets.numbers import Numbering, better_order, number_classes
 from mpafer.inputs.datum import Datum
 from mpafer.prompting.expressions import CLASSES
 
@@ -53,6 +54,7 @@ class FERDataset:
     training_elsewhere = ""  # of a test set: how to get training images after all
     splits: Splits  # all that was found, before any choice of images or classes
     dataset_dir = ""  # where it was found
+    numbering: Numbering | None = None  # where labels or folders are numbers
     train_u = None  # a runner on Dassl asks for unlabelled images
 
     def __init__(self, cfg: CfgNode, problems: Problems | None = None) -> None:
@@ -65,6 +67,7 @@ class FERDataset:
         self.descriptions: str = cfg.DATASET.DESCRIPTIONS
         splits = self.splits = self.find(Path(cfg.DATASET.ROOT).expanduser().absolute())
         self.compare_counts(splits)
+        self.check_numbers(splits)
         self.test_only = "train" not in splits
         if self.test_only and cfg.DATASET.NUM_SHOTS > 0:
             raise OptionError(f"{self.name} is a test set, DATASET.NUM_SHOTS has no training images to draw from: -1")
@@ -133,6 +136,41 @@ class FERDataset:
             if differing or found.total() != total:
                 shown = "; ".join([f"{found.total()} images (published {total})", ", ".join(differing)])
                 log.warning("%s %s: %s", self.name, split, shown.removesuffix("; "))
+
+    def number_classes(self, present: Collection[int], default: str, **others: Any) -> Mapping[int, str]:
+        """What the numbers of labels or folders mean, by DATASET.CLASS_IDS or else by `default`; it is said.
+
+        Raises:
+            DataError: there is no order: see `numbers.number_classes`.
+        """
+        chosen = getattr(self.options, "class_ids", "")
+        before, self.numbering = self.numbering, number_classes(chosen, default, present, **others)
+        if self.numbering != before:
+            log.info("%s: numbers are read as %s (DATASET.CLASS_IDS)", self.name, self.numbering)
+        return self.numbering.ids
+
+    def check_numbers(self, splits: Splits) -> None:
+        """Point out an order of the classes that fits the published counts better.
+
+        Raises:
+            DataError: by ``problems``: they fit that order alone.
+        """
+        if self.numbering is None or len(set(self.numbering.ids.values())) < len(self.numbering.ids):
+            return
+        number = {name: number for number, name in self.numbering.ids.items()}
+        published = {
+            split: dict(zip(self.classes, counts, strict=True))
+            for split, counts in self.published.items()
+            if not isinstance(counts, int) and splits.get(split)
+        }
+        counts = {
+            split: Counter(number.get(self.classes[item.label], -1) for item in splits[split]) for split in published
+        }
+        verdict, text = better_order(self.numbering, counts, published)
+        if verdict == "stop":
+            self.problems.report(DataError(f"{self.name}: {text}"))
+        elif verdict:
+            log.warning("%s: %s", self.name, text)
 
     def records(self, items: Iterable[Item], chosen: Sequence[str]) -> list[Datum]:
         """Records of the images of the chosen classes, labelled in the order of `chosen`."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from mpafer.common.errors import DataError
 from mpafer.datasets.items import IMAGES, Item, MissingDataError, Problems, Splits
-from mpafer.prompting.expressions import canonical
+from mpafer.datasets.numbers import CURE
+from mpafer.prompting.expressions import canonical, is_expression
 
 SPLITS = {"train": ("train", "training"), "val": ("val", "valid", "validation"), "test": ("test", "testing")}
 
@@ -45,11 +46,27 @@ def class_folders(folder: Path, ids: Mapping[int, str] | None = None, own: Seque
             try:
                 found[name] = canonical(name)
             except ValueError as error:
+                if name.isdecimal():
+                    known = f"no class has the number {name}" if ids else f"{name} is a number"
+                    raise DataError(f"{folder / name} is no class folder: {known}; {CURE}") from None
                 raise DataError(
                     f"{folder / name} is no class folder: {error}. Rename it or move it away; a class of your own "
                     "needs FERFolder and its text in DATASET.DESCRIPTIONS"
                 ) from None
     return found
+
+
+def has_classes(folder: Path) -> bool:
+    """Whether a folder's sub-folders are classes, by numbers or by names: then it is meant to hold such."""
+    if not folder.is_dir():
+        return False
+    names = [name for name in os.listdir(folder) if not name.startswith((".", "_")) and (folder / name).is_dir()]
+    return bool(names) and sum(name.isdecimal() or is_expression(name) for name in names) > len(names) / 2
+
+
+def numbered_folders(places: Iterable[Path]) -> set[int]:
+    """The numbers that folders are named by, in any of the places."""
+    return {int(name) for place in places for name in os.listdir(place) if name.isdecimal() and (place / name).is_dir()}
 
 
 def read_class_folders(folder: Path, named: Mapping[str, str], classes: Sequence[str]) -> list[Item]:
@@ -64,9 +81,18 @@ def read_class_folders(folder: Path, named: Mapping[str, str], classes: Sequence
 
 
 def read_splits(
-    folder: Path, classes: Sequence[str], problems: Problems, ids: Mapping[int, str] | None = None
+    folder: Path,
+    classes: Sequence[str],
+    problems: Problems,
+    number_classes: Callable[[Collection[int]], Mapping[int, str]] | None = None,
 ) -> Splits | None:
     """Class folders in train/, test/ and perhaps val/, every class in each; None where there is no such pair.
+
+    Args:
+        folder: what holds the splits' folders.
+        classes: those wanted.
+        problems: told of what is missing.
+        number_classes: asked for number -> class where folders are named by number.
 
     Raises:
         MissingDataError: by ``problems``: a class without a folder; it is named.
@@ -74,6 +100,8 @@ def read_splits(
     found = split_folders(folder)
     if not {"train", "test"} <= found.keys():
         return None
+    numbered = numbered_folders(found.values())
+    ids = number_classes(numbered) if numbered and number_classes else None
     named = {split: class_folders(place, ids) for split, place in found.items()}
     if not named["train"]:
         return None

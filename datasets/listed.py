@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 
 from mpafer.common.errors import DataError
-from mpafer.datasets.items import Item, MissingDataError, Problems, log
-from mpafer.datasets.tables import Row
+from mpafer.datasets.items import Item, MissingDataError, Problems, Splits, log
+from mpafer.datasets.numbers import CURE
+from mpafer.datasets.tables import Row, class_number, is_number
+from mpafer.prompting.expressions import canonical, own_class, plain_name
 
 
 def find_files(folder: Path, rows: Sequence[Row], bases: Sequence[str], source: Path, problems: Problems) -> list[Row]:
@@ -36,10 +39,13 @@ def find_files(folder: Path, rows: Sequence[Row], bases: Sequence[str], source: 
 
     best: list[tuple[str, bool]] = []
     for base in bases:
-        paths = [inside(folder, base, row) for row in rows]
-        found = [(path, is_there(path)) for path in paths]
+        paths = [inside(folder, base, row.file) for row in rows]
+        found = [(path, bool(path) and is_there(path)) for path in paths]
         if not best or sum(there for _, there in found) > sum(there for _, there in best):
             best = found
+    for row, (path, _) in zip(rows, best, strict=True):
+        if not path:
+            raise DataError(f"{row.where}: {row.file!r} leads out of the data set {folder}; copy the image into it")
     missing = [path for path, there in best if not there]
     if missing:
         first = "\n".join(f"  {path}" for path in missing[:5])
@@ -53,21 +59,13 @@ def find_files(folder: Path, rows: Sequence[Row], bases: Sequence[str], source: 
     return [row._replace(file=path) for row, (path, there) in zip(rows, best, strict=True) if there]
 
 
-def inside(folder: Path, base: str, row: Row) -> str:
-    """The path of a row's image, made whole.
-
-    Raises:
-        DataError: it leads out of the data set's folder.
-    """
-    path = os.path.normpath(os.path.join(folder, base, row.file.replace("\\", "/")))
+def inside(folder: Path, base: str, file: str) -> str:
+    """The path of an image, made whole; "" where it leads out of the data set's folder."""
+    path = os.path.normpath(os.path.join(folder, base, file.replace("\\", "/")))
     root = os.path.normpath(folder)
     if path.startswith(real := os.path.realpath(root) + os.sep):
         path = os.path.join(root, path.removeprefix(real))
-    if not path.startswith(root + os.sep):
-        raise DataError(
-            f"{row.where}: {row.file!r} leads out of the data set's folder {folder}; copy the image into it"
-        )
-    return path
+    return path if path.startswith(root + os.sep) else ""
 
 
 def unique(rows: Sequence[Row], problems: Problems) -> list[Row]:
@@ -94,6 +92,54 @@ def unique(rows: Sequence[Row], problems: Problems) -> list[Row]:
     return list(first.values())
 
 
+Numbers = Callable[[Collection[int]], Mapping[int, str]]  # numbers that occur -> number -> class
+
+
+def class_rows(
+    rows: Sequence[Row], numbers: Numbers, problems: Problems, *, own: bool = False, dropped: Collection[str] = ()
+) -> list[Row]:
+    """The rows with their label's class in place of the label.
+
+    Args:
+        rows: of all lists of a data set, since one order of numbers holds for all of them.
+        numbers: asked once, with all the numbers there are.
+        problems: told of labels that are none.
+        own: whether a name may be none of the known ones.
+        dropped: names that are no class: their rows are left out, and counted.
+
+    Raises:
+        DataError: by ``problems``: a label that is no class; its line is named.
+    """
+    given = {row.label: class_number(row.label) for row in rows}
+    numbered = {number for number in given.values() if number is not None}
+    classes: dict[str, str] = {}
+    ids = numbers(numbered) if numbered else {}
+    if ids:
+        classes = {label: ids[number] for label, number in given.items() if number in ids}
+    named, left_out = [], Counter[str]()
+    for row in rows:
+        label = row.label
+        if label not in classes and is_number(label):
+            known = f" ({min(ids)} to {max(ids)}): {CURE}" if ids else ""
+            problems.report(DataError(f"{row.where}: {label!r} is neither a class nor the number of one{known}"))
+            continue
+        if label not in classes and plain_name(label) in dropped:
+            classes[label] = plain_name(label)
+        if label not in classes:
+            try:
+                classes[label] = own_class(label) if own else canonical(label)
+            except DataError as error:
+                problems.report(DataError(f"{row.where}: {error}"))
+                continue
+        if classes[label] in dropped:
+            left_out[classes[label]] += 1
+        else:
+            named.append(row._replace(label=classes[label]))
+    if left_out:
+        log.info("left out: %s", ", ".join(f"{count:,} of {name}" for name, count in left_out.items()))
+    return named
+
+
 def as_items(rows: Sequence[Row], classes: Sequence[str]) -> list[Item]:
     """Records of the rows of our classes; the others are left out."""
     place = {name: i for i, name in enumerate(classes)}
@@ -105,10 +151,15 @@ def drawn(name: str, share: float, seed: int) -> bool:
     return int.from_bytes(sha256(f"{seed} {name}".encode()).digest()[:8], "big") < share * 2**64
 
 
-def by_split(rows: Sequence[Row], classes: Sequence[str]) -> dict[str, list[Item]]:
-    """Split -> records, train and test first."""
-    present = {row.split for row in rows}
-    chosen: Mapping[str, list[Row]] = {
-        split: [row for row in rows if row.split == split] for split in ("train", "val", "test") if split in present
+def by_split(rows: Sequence[Row], classes: Sequence[str]) -> Splits:
+    """Split -> records; a validation part without a test part is the test set, as with folders."""
+    found = {
+        split: as_items([row for row in rows if row.split == split], classes)
+        for split in ("train", "val", "test")
+        if any(row.split == split for row in rows)
     }
-    return {split: as_items(part, classes) for split, part in chosen.items()}
+    if left_out := Counter(row.label for row in rows if row.label not in classes):
+        log.info("left out: %s", ", ".join(f"{count:,} of {name}" for name, count in left_out.items()))
+    if "val" in found and "test" not in found:
+        found["test"] = found.pop("val")
+    return found

@@ -29,4 +29,4 @@ RAF-DB/ (or RAF/, rafdb/)
     access = RAFDB.access
 
     def read(self, folder: Path) -> Splits | None:
-        return read_official(folder, COMPOUND_IDS, self.problems)
+        return read_official(folder, self.classes, lambda _: COMPOUND_IDS, self.problems)

@@ -61,6 +61,15 @@ def class_number(label: str) -> int | None:
     return int(match[1]) if match else None
 
 
+def is_number(label: str) -> bool:
+    """Whether a label is written as a number, of a class or not."""
+    try:
+        float(label)
+    except ValueError:
+        return False
+    return True
+
+
 def read_table(source: Path) -> Table:
     """A list's rows, its columns found by a header's names or else by what stands in them.
 
@@ -80,7 +89,7 @@ def read_table(source: Path) -> Table:
         where = f"{source}, line {number}"
         if len(cells) <= max(columns.values()):
             raise DataError(f"{where}: {len(cells)} columns, but the {_said(columns)} is needed: {cells}")
-        split = "" if splits is None else SPLIT_NAMES.get(_plain(cells[splits]), "")
+        split = "" if splits is None else SPLIT_NAMES.get(plain_header(cells[splits]), "")
         if splits is not None and not split:
             raise DataError(f"{where}: {cells[splits]!r} is no split; known: {', '.join(SPLIT_NAMES)}")
         rows.append(Row(where, cells[columns["file"]], cells[columns["label"]], split))
@@ -123,7 +132,8 @@ def _split(text: str, delimiter: str) -> Iterator[Cells]:
         yield number, [line[:cut].strip(), *line[cut:].split()]
 
 
-def _plain(text: str) -> str:
+def plain_header(text: str) -> str:
+    """A column's name, or a split's, without case and what separates words."""
     return re.sub(r"[\s_.\-]", "", text.lower())
 
 
@@ -134,15 +144,15 @@ def _is_file(cell: str) -> bool:
 def _header(first: Sequence[str]) -> bool:
     """Whether the first line is one: it names a column of ours, and no picture."""
     known = {name for names in HEADERS.values() for name in names}
-    return any(_plain(cell) in known for cell in first) and not any(map(_is_file, first))
+    return any(plain_header(cell) in known for cell in first) and not any(map(_is_file, first))
 
 
 def _by_header(first: Sequence[str], body: Sequence[Cells]) -> dict[str, int]:
     """Columns that the header names; of several labels the one that holds names rather than numbers."""
     columns = {}
     for what, names in HEADERS.items():
-        places = [place for place, cell in enumerate(first) if _plain(cell) in names]
-        places.sort(key=lambda place: names.index(_plain(first[place])))
+        places = [place for place, cell in enumerate(first) if plain_header(cell) in names]
+        places.sort(key=lambda place: names.index(plain_header(first[place])))
         if what == "label":
             places.sort(key=lambda place: not all(map(is_expression, _column(body, place))))
         if places:
@@ -166,7 +176,7 @@ def _by_content(source: Path, body: Sequence[Cells], known: dict[str, int]) -> d
             free.remove(places[0])
 
     take("file", [place for place in free if all(map(_is_file, _column(body, place)))])
-    take("split", [place for place in free if all(_plain(cell) in SPLIT_NAMES for cell in _column(body, place))])
+    take("split", [place for place in free if all(plain_header(cell) in SPLIT_NAMES for cell in _column(body, place))])
     take("label", [place for place in free if all(map(is_expression, _column(body, place)))])
     numbers = [place for place in free if all(class_number(cell) is not None for cell in _column(body, place))]
     if "label" not in columns and len(free) > 1 and len(numbers) != 1:

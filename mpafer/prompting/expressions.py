@@ -5,6 +5,7 @@ Label i means CLASSES[i] in every data set, so a head trained on one can be test
 
 from __future__ import annotations
 
+import difflib
 import re
 
 from mpafer.common.errors import DataError
@@ -66,6 +67,19 @@ def class_key(name: str) -> str:
         return canonical(name)
     except DataError:
         return plain_name(name)
+
+
+def own_class(name: str) -> str:
+    """Like `class_key`, but a name that is nearly a known one is taken for a slip of the pen.
+
+    Raises:
+        DataError: so near is it, or it is empty.
+    """
+    key = class_key(name)
+    near = difflib.get_close_matches(key, [*CLASSES, *ALIASES], n=1, cutoff=0.85)
+    if key not in CLASSES and (near or not key):
+        raise DataError(f"unknown expression {name!r}{f': did you mean {near[0]}?' if near else ''}")
+    return key
 
 
 def is_expression(name: str) -> bool:

@@ -47,7 +47,7 @@ def test_nobody_is_in_both_parts(cfg, tmp_path):
     assert person("Ricky_Ray_0001.jpg") == "Bart_Hendricks", "two names of one picture"
     assert person("Lin_Yi-fu_0001.jpg") == "Lin_Yi-fu" and person("Dileep_7.jpg") == "Dileep"
     (tmp_path / "facial_expressions/images" / sorted(names(data.train_x))[0]).unlink()
-    with pytest.raises(MissingDataError, match="1 of the 122 images"):
+    with pytest.raises(MissingDataError, match="1 of the 134 images"):
         FacialExpressions(cfg)
     cfg.SEED = 7
     make_facial_expressions(tmp_path)
