@@ -51,6 +51,7 @@ setup(
         "yacs",
     ],
     extras_require={
+        "parquet": ["pyarrow"],
         "dev": [
             "import-linter>=2.6",  # no circles: acyclic_siblings
             "mypy",

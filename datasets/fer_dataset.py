@@ -144,7 +144,10 @@ class FERDataset:
             DataError: there is no order: see `numbers.number_classes`.
         """
         chosen = getattr(self.options, "class_ids", "")
-        before, self.numbering = self.numbering, number_classes(chosen, default, present, **others)
+        try:
+            before, self.numbering = self.numbering, number_classes(chosen, default, present, **others)
+        except DataError as error:
+            raise DataError(f"{self.name}: {error}") from None
         if self.numbering != before:
             log.info("%s: numbers are read as %s (DATASET.CLASS_IDS)", self.name, self.numbering)
         return self.numbering.ids

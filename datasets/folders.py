@@ -23,13 +23,15 @@ def split_folders(folder: Path) -> dict[str, Path]:
     return found
 
 
-def class_folders(folder: Path, ids: Mapping[int, str] | None = None, own: Sequence[str] = ()) -> dict[str, str]:
+def class_folders(
+    folder: Path, ids: Mapping[int, str] | None = None, name_class: Callable[[str], str] = canonical
+) -> dict[str, str]:
     """Sub-folder's name -> class, sorted by name; hidden folders and the like are passed over.
 
     Args:
         folder: what holds the class folders.
         ids: the data set's own ids -> class, for folders named by number.
-        own: classes beside the known ones.
+        name_class: name -> class; it raises a DataError for what is none.
 
     Raises:
         DataError: a folder whose name is no class.
@@ -38,20 +40,17 @@ def class_folders(folder: Path, ids: Mapping[int, str] | None = None, own: Seque
     for name in sorted(os.listdir(folder)):
         if name.startswith((".", "__", "mpafer_")) or not (folder / name).is_dir():
             continue
-        if ids and name.isdecimal() and int(name) in ids:
-            found[name] = ids[int(name)]
-        elif name.strip().lower() in own:
-            found[name] = name.strip().lower()
+        if name.isdecimal():
+            if int(name) not in (ids or {}):
+                raise DataError(f"{folder / name} is no class folder: no class has the number {name}; {CURE}")
+            found[name] = (ids or {})[int(name)]
         else:
             try:
-                found[name] = canonical(name)
+                found[name] = name_class(name)
             except ValueError as error:
-                if name.isdecimal():
-                    known = f"no class has the number {name}" if ids else f"{name} is a number"
-                    raise DataError(f"{folder / name} is no class folder: {known}; {CURE}") from None
                 raise DataError(
                     f"{folder / name} is no class folder: {error}. Rename it or move it away; a class of your own "
-                    "needs FERFolder and its text in DATASET.DESCRIPTIONS"
+                    "needs FERFolder, and to be trained on or described in DATASET.DESCRIPTIONS"
                 ) from None
     return found
 
@@ -66,7 +65,8 @@ def has_classes(folder: Path) -> bool:
 
 def numbered_folders(places: Iterable[Path]) -> set[int]:
     """The numbers that folders are named by, in any of the places."""
-    return {int(name) for place in places for name in os.listdir(place) if name.isdecimal() and (place / name).is_dir()}
+    paths = [place / name for place in places for name in os.listdir(place) if name.isdecimal()]
+    return {int(path.name) for path in paths if path.is_dir()}
 
 
 def read_class_folders(folder: Path, named: Mapping[str, str], classes: Sequence[str]) -> list[Item]:

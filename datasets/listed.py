@@ -12,7 +12,7 @@ from mpafer.common.errors import DataError
 from mpafer.datasets.items import Item, MissingDataError, Problems, Splits, log
 from mpafer.datasets.numbers import CURE
 from mpafer.datasets.tables import Row, class_number, is_number
-from mpafer.prompting.expressions import canonical, own_class, plain_name
+from mpafer.prompting.expressions import canonical, plain_name
 
 
 def find_files(folder: Path, rows: Sequence[Row], bases: Sequence[str], source: Path, problems: Problems) -> list[Row]:
@@ -96,7 +96,12 @@ Numbers = Callable[[Collection[int]], Mapping[int, str]]  # numbers that occur -
 
 
 def class_rows(
-    rows: Sequence[Row], numbers: Numbers, problems: Problems, *, own: bool = False, dropped: Collection[str] = ()
+    rows: Sequence[Row],
+    numbers: Numbers,
+    problems: Problems,
+    *,
+    name_class: Callable[[str], str] = canonical,
+    dropped: Collection[str] = (),
 ) -> list[Row]:
     """The rows with their label's class in place of the label.
 
@@ -104,7 +109,7 @@ def class_rows(
         rows: of all lists of a data set, since one order of numbers holds for all of them.
         numbers: asked once, with all the numbers there are.
         problems: told of labels that are none.
-        own: whether a name may be none of the known ones.
+        name_class: name -> class; it raises a DataError for what is none.
         dropped: names that are no class: their rows are left out, and counted.
 
     Raises:
@@ -115,7 +120,7 @@ def class_rows(
     classes: dict[str, str] = {}
     ids = numbers(numbered) if numbered else {}
     if ids:
-        classes = {label: ids[number] for label, number in given.items() if number in ids}
+        classes = {label: ids[number] for label, number in given.items() if number is not None and number in ids}
     named, left_out = [], Counter[str]()
     for row in rows:
         label = row.label
@@ -127,7 +132,7 @@ def class_rows(
             classes[label] = plain_name(label)
         if label not in classes:
             try:
-                classes[label] = own_class(label) if own else canonical(label)
+                classes[label] = name_class(label)
             except DataError as error:
                 problems.report(DataError(f"{row.where}: {error}"))
                 continue

@@ -135,7 +135,7 @@ def distance(ids: Mapping[int, str], counts: Counts, published: Published) -> fl
 def better_order(numbering: Numbering, counts: Counts, published: Published) -> tuple[str, str]:
     """Whether the published counts fit another order: ("stop" or "warn" or "", what there is to say)."""
     used = distance(numbering.ids, counts, published)
-    others: dict[str, Mapping[int, str]] = ORDERS | {"rafdb from 0": dict(enumerate(CLASSES))}
+    others = ORDERS | {"rafdb from 0": dict(enumerate(CLASSES))}
     if max(numbering.present) < len(CLASSES):
         others = others | {ALPHABETICAL: alphabetical(numbering.present)}
     distances = {name: distance(ids, counts, published) for name, ids in others.items()}

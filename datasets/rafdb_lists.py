@@ -55,13 +55,13 @@ def parse(
     if pairs and not pairs[0][2].startswith(SPLIT_STEMS) and not any(map(str.isdigit, pairs[0][1])):
         del pairs[0]  # a header
     known = {number for _, _, _, label in pairs if (number := class_number(label)) is not None}
-    ids = numbers(set(known))
+    ids = numbers(known) if known else {}
     rows: dict[str, int] = {}
     for where, line, stem, label in pairs:
         number = class_number(label)
         name = ids.get(number) if number is not None else class_key(label)
         if name not in classes:
-            span = f"{min(ids)} to {max(ids)}"  # in another order by DATASET.CLASS_IDS
+            span = f"{min(ids)} to {max(ids)}" if ids else ", ".join(classes)
             problems.report(DataError(f"{where}: expected `name label` with a label from {span}, read {line!r}"))
         elif not stem.startswith(SPLIT_STEMS):
             problems.report(DataError(f"{where}: an image's name starts with train_ or test_, read {line!r}"))

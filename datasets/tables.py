@@ -106,25 +106,28 @@ def _cells(source: Path) -> tuple[str, list[Cells]]:
         text = source.read_text("utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(f"{source} is no text in UTF-8: {error}") from None
-    sample = [line for line in text.splitlines()[:SAMPLE] if line.strip()]
+    if "\0" in text:
+        raise DataError(f"{source} is no text: it has NUL bytes in it")
+    written = re.split(r"\r\n?|\n", text)
+    sample = [line for line in written[:SAMPLE] if line.strip()]
     if not sample:
         raise DataError(f"{source} is empty")
     delimiter = next((mark for mark in "\t,;" if all(mark in line for line in sample)), " ")
     try:
-        lines = list(_split(text, delimiter))
+        lines = list(_split(written, delimiter))
     except csv.Error as error:
         raise DataError(f"{source} cannot be read as a table: {error}") from None
     return delimiter, lines
 
 
-def _split(text: str, delimiter: str) -> Iterator[Cells]:
+def _split(written: Sequence[str], delimiter: str) -> Iterator[Cells]:
     if delimiter != " ":
-        reader = csv.reader(text.splitlines(), delimiter=delimiter, skipinitialspace=True)
+        reader = csv.reader(written, delimiter=delimiter, skipinitialspace=True)
         for row in reader:
             if any(cells := [cell.strip() for cell in row]):
                 yield reader.line_num, cells
         return
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(written, start=1):
         if not line.strip():
             continue
         ending = ENDING.search(line)  # a name may have blanks in it

@@ -73,11 +73,11 @@ def own_class(name: str) -> str:
     """Like `class_key`, but a name that is nearly a known one is taken for a slip of the pen.
 
     Raises:
-        DataError: so near is it, or it is empty.
+        DataError: so near is it, or it is empty or a number.
     """
     key = class_key(name)
     near = difflib.get_close_matches(key, [*CLASSES, *ALIASES], n=1, cutoff=0.85)
-    if key not in CLASSES and (near or not key):
+    if key not in CLASSES and (near or not key or key.isdecimal()):
         raise DataError(f"unknown expression {name!r}{f': did you mean {near[0]}?' if near else ''}")
     return key
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from support.miniatures import noise, write
 
@@ -29,3 +31,57 @@ def make_facial_expressions(root: Path, base: str = "facial_expressions") -> Pat
         twin = 0 if name in ("Bart_Hendricks_0001.jpg", "Ricky_Ray_0001.jpg") else number + 1
         noise(folder / "images" / name, (40, 40), twin)
     return folder
+
+
+# file, class, split: of two people in folders of their own
+PICTURES = tuple(
+    (f"{person}/shot {i}.jpg", name, split)
+    for person, split in (("ann", "train"), ("bob", "train"), ("eve", "test"))
+    for i, name in enumerate(("happy", "Sad", "angry"))
+)
+
+
+def make_pictures(folder: Path, rows: Sequence[tuple[str, str, str]] = PICTURES) -> Path:
+    """The images of a list, without the list."""
+    for number, (file, _, _) in enumerate(rows):
+        noise(folder / file, (16, 16), number)
+    return folder
+
+
+def make_yolo(
+    folder: Path, names: Sequence[str] = (), each: int = 1, splits: Sequence[str] = ("train", "valid")
+) -> Path:
+    """train/images, train/labels and so on, one box over the whole picture; data.yaml if there are names."""
+    number = 0
+    for split in ("train", "valid"):
+        for label in range(len(names) or 8):
+            for _ in range(each):
+                number += 1
+                noise(folder / split / "images" / f"image{number:07d}.png", (16, 16), number)
+                write(folder / split / "labels" / f"image{number:07d}.txt", f"{label} 0.5 0.5 1 1\n")
+    if names:
+        write(folder / "data.yaml", "train: ../train/images\nnames: [" + ", ".join(names) + "]\n")
+    return folder
+
+
+def make_shard(path: Path, labels: Sequence[Any], names: Sequence[str] = (), first: int = 0) -> Path:
+    """A shard as the datasets library writes it: a struct of bytes and path, a label, the classes' names."""
+    import io
+    import json
+
+    import pyarrow
+    import pyarrow.parquet
+    from PIL import Image
+
+    images = []
+    for i, _ in enumerate(labels):
+        file = io.BytesIO()
+        Image.new("L", (48, 48), (first + i) % 256).save(file, ("PNG", "JPEG")[i % 2])
+        images.append({"bytes": file.getvalue(), "path": None})
+    table = pyarrow.table({"image": images, "label": list(labels)})
+    if names:
+        about = {"info": {"features": {"image": {"_type": "Image"}, "label": {"names": list(names)}}}}
+        table = table.replace_schema_metadata({"huggingface": json.dumps(about)})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pyarrow.parquet.write_table(table, path)
+    return path
