@@ -13,9 +13,9 @@ import numpy as np
 
 from mpafer.common.errors import DataError
 from mpafer.common.progress import progress
+from mpafer.datasets.columns import class_number
 from mpafer.datasets.items import IMAGES
 from mpafer.datasets.labels import AFFECTNET_IDS
-from mpafer.datasets.tables import class_number
 
 LISTS = {"train": "training.csv", "test": "validation.csv"}
 PLACES = ("Manually_Annotated_file_lists", "Manually_Annotated/Manually_Annotated_file_lists", "")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from mpafer.common.errors import DataError, OptionError
 from mpafer.common.options import option
+from mpafer.datasets.columns import SPLIT_NAMES
 from mpafer.datasets.fer_dataset import FERDataset, register_dataset
 from mpafer.datasets.folders import class_folders, numbered_folders, read_class_folders, split_folders
 from mpafer.datasets.items import Item, MissingDataError, Splits, log
@@ -18,7 +19,6 @@ from mpafer.datasets.listed import by_split, class_rows, unique
 from mpafer.datasets.mirrors import Copy, draw_test, read_copy, read_lists
 from mpafer.datasets.numbers import NumberedOptions
 from mpafer.datasets.parquet import find_shards
-from mpafer.datasets.tables import SPLIT_NAMES
 from mpafer.datasets.yolo import find_yolo
 from mpafer.prompting.descriptions import load_descriptions
 from mpafer.prompting.expressions import CLASSES, canonical, class_key, own_class

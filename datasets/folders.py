@@ -100,8 +100,8 @@ def read_splits(
     found = split_folders(folder)
     if not {"train", "test"} <= found.keys():
         return None
-    numbered = numbered_folders(found.values())
-    ids = number_classes(numbered) if numbered and number_classes else None
+    present = numbered_folders(found.values())
+    ids = number_classes(present) if present and number_classes else None
     named = {split: class_folders(place, ids) for split, place in found.items()}
     if not named["train"]:
         return None

@@ -9,9 +9,10 @@ from hashlib import sha256
 from pathlib import Path
 
 from mpafer.common.errors import DataError
+from mpafer.datasets.columns import class_number, is_number
 from mpafer.datasets.items import Item, MissingDataError, Problems, Splits, log
 from mpafer.datasets.numbers import CURE
-from mpafer.datasets.tables import Row, class_number, is_number
+from mpafer.datasets.tables import Row
 from mpafer.prompting.expressions import canonical, plain_name
 
 

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from mpafer.common.errors import DataError
+from mpafer.datasets.columns import SPLIT_NAMES, plain_header
 from mpafer.datasets.folders import split_folders
 from mpafer.datasets.items import Problems, Splits, log
 from mpafer.datasets.listed import by_split, class_rows, drawn, find_files, unique
 from mpafer.datasets.parquet import find_shards, read_shards
-from mpafer.datasets.tables import SPLIT_NAMES, Row, Table, plain_header, read_table
+from mpafer.datasets.tables import Row, Table, read_table
 from mpafer.datasets.yolo import find_yolo, read_yolo
 from mpafer.prompting.expressions import canonical
 

@@ -13,9 +13,10 @@ from typing import Any
 from mpafer.common.errors import DataError, MissingPackageError
 from mpafer.common.files import keep_folder
 from mpafer.common.progress import progress
+from mpafer.datasets.columns import HEADERS, SPLIT_NAMES, plain_header
 from mpafer.datasets.items import log
 from mpafer.datasets.remembered import remembered, save_bytes
-from mpafer.datasets.tables import HEADERS, SPLIT_NAMES, Row, plain_header
+from mpafer.datasets.tables import Row
 
 # How the bytes of an image start -> its file's ending.
 ENDINGS = {

@@ -7,8 +7,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 from mpafer.common.errors import DataError
+from mpafer.datasets.columns import class_number
 from mpafer.datasets.items import MissingDataError, Problems
-from mpafer.datasets.tables import class_number
 from mpafer.prompting.expressions import class_key
 
 OFFICIAL = ("list_patition_label.txt", "list_partition_label.txt")  # the first is the real name, the readme has both

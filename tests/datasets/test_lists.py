@@ -9,9 +9,10 @@ import pytest
 from support.miniatures import noise, write
 from support.miniatures_lists import PICTURES, make_pictures
 
+from mpafer.datasets.columns import class_number
 from mpafer.datasets.ferfolder import FERFolder
 from mpafer.datasets.items import MissingDataError
-from mpafer.datasets.tables import class_number, read_table
+from mpafer.datasets.tables import read_table
 
 FORMS = {
     "commas": ("path,label,split", "{file},{label},{split}"),

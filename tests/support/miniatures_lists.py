@@ -48,10 +48,8 @@ def make_pictures(folder: Path, rows: Sequence[tuple[str, str, str]] = PICTURES)
     return folder
 
 
-def make_yolo(
-    folder: Path, names: Sequence[str] = (), each: int = 1, splits: Sequence[str] = ("train", "valid")
-) -> Path:
-    """train/images, train/labels and so on, one box over the whole picture; data.yaml if there are names."""
+def make_yolo(folder: Path, names: Sequence[str] = (), each: int = 1) -> Path:
+    """train/images, train/labels, valid/ ..., one box over the whole picture; data.yaml if there are names."""
     number = 0
     for split in ("train", "valid"):
         for label in range(len(names) or 8):
