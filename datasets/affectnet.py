@@ -56,6 +56,17 @@ or, in class folders,
 or YOLO folders (train/images/, train/labels/*.txt, data.yaml), train/*.jpg with train_labels.csv, one labels.csv, or
 parquet shards (data/train-*.parquet ...)
 """
+    layouts = {  # noqa: RUF012
+        "the CSV release": (
+            "Manually_Annotated_file_lists/training.csv",
+            "Manually_Annotated_file_lists/validation.csv",
+            "Manually_Annotated_Images",
+        ),
+        "the npy release": ("train_set/images", "train_set/annotations", "val_set/images", "val_set/annotations"),
+        "class folders by number": ("train/0", "val/0"),
+        "class folders by name": ("train/happy", "val/happy"),
+        "YOLO folders": ("train/images", "train/labels", "valid/images", "valid/labels"),
+    }
     access = "signed licence, by a professor or lab manager, research only: http://mohammadmahoor.com/affectnet/"
 
     def read(self, folder: Path) -> Splits | None:

@@ -22,6 +22,7 @@ SPLIT_NAMES = {
     "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val",
     "publictest": "val", "test": "test", "testing": "test", "privatetest": "test",
 }  # fmt: skip
+LONGEST = 255  # letters of a file's path
 SAMPLE = 1000  # rows that the guess is made from
 NUMBER = re.compile(r"(\d{1,9})(?:\.0*)?")  # pandas writes 3 as 3.0; 3.7 is no number of a class
 
@@ -96,7 +97,7 @@ def by_content(source: Path, body: Sequence[Cells], known: dict[str, int]) -> di
             f"path,label,split (its first row: {body[0][1]})"
         )
     take("label", numbers or free)
-    take("file", free)
+    take("file", [place for place in free if all(len(cell) <= LONGEST for cell in _column(body, place))])
     if missing := [name for what, name in (("file", "images"), ("label", "labels")) if what not in columns]:
         raise DataError(
             f"{source}: no column of {' and of '.join(missing)} among {width}; give it a header, such as "

@@ -58,9 +58,8 @@ facial_expressions/ (the clone; or its contents right here)
   images/*.jpg
   data/legend.csv (user.id,image,emotion)
 """
-    access = (
-        "git clone https://github.com/muxspace/facial_expressions DATA/facial_expressions (about 500 MB, Apache-2.0)"
-    )
+    layouts = {"the clone": ("images", "data/legend.csv")}  # noqa: RUF012
+    access = "git clone https://github.com/muxspace/facial_expressions DATA/facial_expressions (500 MB)"
 
     def read(self, folder: Path) -> Splits | None:
         source = folder / "data" / "legend.csv"

@@ -46,6 +46,11 @@ or, in class folders,
   test/angry/PrivateTest_*.jpg ... PublicTest_*.jpg (the latter are the validation images)
 or parquet shards (data/train-*.parquet, test-*.parquet, perhaps validation)
 """
+    layouts = {  # noqa: RUF012
+        "the CSV of pixels": ("fer2013.csv",),
+        "class folders": ("train/angry", "test/angry"),
+        "parquet shards": ("data/train-00000-of-00001.parquet", "data/test-00000-of-00001.parquet"),
+    }
     access = "https://www.kaggle.com/c/challenges-in-representation-learning-facial-expression-recognition-challenge"
 
     def read(self, folder: Path) -> Splits | None:

@@ -13,6 +13,7 @@ from mpafer.common.errors import DataError, OptionError
 from mpafer.common.options import Options
 from mpafer.datasets.draws import choose_classes, draw_shots, stratified_cut
 from mpafer.datasets.items import Item, MissingDataError, Problems, Splits, log
+from mpafer.datasets.nearly import Layouts, nearest
 from mpafer.datasets.numbers import Numbering, better_order, number_classes
 from mpafer.inputs.datum import Datum
 from mpafer.prompting.expressions import CLASSES
@@ -50,6 +51,7 @@ class FERDataset:
     # split -> images per class, or only their total
     published: dict[str, tuple[int, ...] | int] = {}  # noqa: RUF012 - a class's declaration
     tree: str  # the layout to show when nothing is found
+    layouts: Layouts = {}  # noqa: RUF012 - by name, what each needs, to tell which one a copy nearly is
     access: str  # where to ask for the data
     training_elsewhere = ""  # of a test set: how to get training images after all
     splits: Splits  # all that was found, before any choice of images or classes
@@ -120,8 +122,9 @@ class FERDataset:
                 self.dataset_dir = str(folder)
                 return splits
         places = ", ".join(name or "." for name in self.places())
+        seen = nearest(root, self.places(), self.layouts)
         raise MissingDataError(
-            f"{self.name} was not found in {root}\n(looked at {places}). "
+            f"{self.name} was not found in {root}\n(looked at {places}).\n{seen}\n"
             f"Expected there (DATASET.ROOT, --root):\n{self.tree.rstrip()}\nAccess: {self.access}"
         )
 
@@ -158,6 +161,8 @@ class FERDataset:
         Raises:
             DataError: by ``problems``: they fit that order alone.
         """
+        if self.numbering is None and bool(getattr(self.options, "class_ids", False)):
+            log.warning("%s: DATASET.CLASS_IDS is not used: no label and no folder is a number", self.name)
         if self.numbering is None or len(set(self.numbering.ids.values())) < len(self.numbering.ids):
             return
         number = {name: number for number, name in self.numbering.ids.items()}

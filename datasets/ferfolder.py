@@ -56,6 +56,7 @@ happiness/*.jpg anger/*.jpg ...
 or images anywhere and a list of path, label and split, by DATASET.LIST labels.csv
 or YOLO folders (train/images/, train/labels/*.txt, data.yaml), or parquet shards (train-*.parquet ...)
 """
+    layouts = {"class folders": ("train", "test")}  # noqa: RUF012
     access = "your own images; name their folder under the data root by DATASET.FOLDER"
 
     def places(self) -> tuple[str, ...]:
@@ -65,10 +66,10 @@ or YOLO folders (train/images/, train/labels/*.txt, data.yaml), or parquet shard
         self.described = list(load_descriptions(self.descriptions)) if self.descriptions else []
         if self.options.list:
             return self.read_copy(folder, Copy(read_lists(folder, self.lists(folder), self.problems), {}))
-        if find_yolo(folder) or find_shards(folder):
-            copy = read_copy(folder, self.problems)
-            return self.read_copy(folder, copy) if copy else None
-        return self.read_folders(folder)
+        splits = None if find_yolo(folder) or find_shards(folder) else self.read_folders(folder)
+        if splits is None and (copy := read_copy(folder, self.problems)):
+            splits = self.read_copy(folder, copy)
+        return splits
 
     def lists(self, folder: Path) -> list[tuple[Path, str]]:
         """The files of DATASET.LIST and the split of each, "" where one list is to tell it itself.

@@ -60,6 +60,11 @@ or, in class folders,
   train/{angry,contempt,disgust,fear,happy,neutral,sad,suprise}/*.png validation/ test/
 or parquet shards (data/train-*.parquet ...)
 """
+    layouts = {  # noqa: RUF012
+        "pixels and votes": ("fer2013.csv", "fer2013new.csv"),
+        "the folders of microsoft/FERPlus": ("FER2013Train", "FER2013Valid", "FER2013Test", "fer2013new.csv"),
+        "class folders": ("train/angry", "validation/angry", "test/angry"),
+    }
     access = "votes: https://github.com/microsoft/FERPlus; images: FER2013, from Kaggle"
 
     def read(self, folder: Path) -> Splits | None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from mpafer.common.errors import DataError
 from mpafer.datasets.columns import SPLIT_NAMES, plain_header
-from mpafer.datasets.folders import split_folders
+from mpafer.datasets.folders import has_classes, split_folders
 from mpafer.datasets.items import Problems, Splits, log
 from mpafer.datasets.listed import by_split, class_rows, drawn, find_files, unique
 from mpafer.datasets.parquet import find_shards, read_shards
@@ -117,6 +117,8 @@ def draw_test(rows: Sequence[Row], folder: Path, share: float) -> list[Row]:
         DataError: the share is 0.
     """
     if {row.split for row in rows} - {"", "train"}:
+        if share:
+            log.warning("DATASET.TEST_SHARE is not used: the split is told in %s", folder)
         return list(rows)
     if not share:
         raise DataError(
@@ -142,6 +144,8 @@ def read_mirror(
     """
     if folder.name.lower() not in {Path(name).name.lower() for name in data.folders if name}:
         return None  # the data root, in which other sets lie
+    if has_classes(split_folders(folder).get("train", folder / "train")):
+        return None  # class folders say it themselves, whatever lists lie beside them
     copy = read_copy(folder, data.problems)
     if copy is None:
         return None

@@ -55,6 +55,13 @@ or, in class folders with the official ids 1 to 7 or with names,
   DATASET/{train,test}/{1,2,3,4,5,6,7}/*.jpg (or train/ and test/ right here; or train/happy/ ...)
 or train/*.jpg with train_labels.csv, test/*.jpg with test_labels.csv; or parquet shards
 """
+    layouts = {  # noqa: RUF012
+        "the official layout": ("basic/EmoLabel/list_patition_label.txt", "basic/Image/aligned"),
+        "the official layout without basic/": ("EmoLabel/list_patition_label.txt", "Image/aligned"),
+        "class folders": ("DATASET/train/1", "DATASET/test/1"),
+        "class folders without DATASET/": ("train/1", "test/1"),
+        "flat folders with lists": ("train", "train_labels.csv", "test", "test_labels.csv"),
+    }
     access = "free for non-commercial research, by e-mail to the authors: http://www.whdeng.cn/RAF/model1.html"
 
     def read(self, folder: Path) -> Splits | None:

@@ -244,3 +244,39 @@ def test_pyarrow_is_asked_for(cfg, tmp_path, monkeypatch):
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(MissingPackageError, match=r"pip install 'mpafer\[parquet\]'"):
         FER2013Set(cfg)
+
+
+# --- what comes first -----------------------------------------------------------------------------
+
+
+def test_class_folders_come_before_a_list(cfg, tmp_path):
+    folder = make_folders(tmp_path / "AffectNet", {"train": AFFECTNET, "val": AFFECTNET})
+    write(folder / "labels.csv", "pth,label\ntrain/anger/image_train_6_0.png,happy")
+    assert tally(AffectNet8(cfg).train_x) == dict.fromkeys(CLASSES, 1)
+
+
+def test_options_that_do_nothing_are_said(cfg, tmp_path, caplog):
+    make_folders(tmp_path / "AffectNet", {"train": AFFECTNET, "val": AFFECTNET})
+    cfg.DATASET.CLASS_IDS = "alphabetical"
+    AffectNet8(cfg)
+    assert "DATASET.CLASS_IDS is not used" in caplog.text
+    make_yolo(tmp_path / "ferfolder", ALPHABET)
+    cfg.DATASET.CLASS_IDS, cfg.DATASET.TEST_SHARE = "", 0.2
+    assert len(FERFolder(cfg).test) == 8
+    assert "DATASET.TEST_SHARE is not used" in caplog.text
+
+
+def test_the_competitions_list_of_pixels_is_no_list_of_images(cfg, tmp_path):
+    pixels = " ".join(["7"] * 2304)
+    for name in ("train.csv", "test.csv"):
+        write(tmp_path / "fer2013" / name, f"emotion,pixels\n0,{pixels}\n1,{pixels}")
+    with pytest.raises(ValueError, match=r"train\.csv: no column of images among 2"):
+        FER2013Set(cfg)
+
+
+def test_own_flat_folders_with_lists(cfg, tmp_path):
+    for split in ("train", "test"):
+        for i in range(3):
+            noise(tmp_path / f"ferfolder/{split}/{i}.png", (16, 16), i)
+        write(tmp_path / f"ferfolder/{split}_labels.csv", "file,label\n0.png,happy\n1.png,sad\n2.png,bored")
+    assert FERFolder(cfg).classnames == ["happiness", "sadness", "bored"]
