@@ -15,6 +15,8 @@ from mpafer.datasets.numbers import CURE
 from mpafer.datasets.tables import Row
 from mpafer.prompting.expressions import canonical, plain_name
 
+SAMPLE = 500  # rows by which the folder is found that a list's paths start from
+
 
 def find_files(folder: Path, rows: Sequence[Row], bases: Sequence[str], source: Path, problems: Problems) -> list[Row]:
     """The rows whose image is there, with its whole path; each folder is listed once.
@@ -38,16 +40,16 @@ def find_files(folder: Path, rows: Sequence[Row], bases: Sequence[str], source: 
             listings[place] = set(os.listdir(place)) if os.path.isdir(place) else set()
         return name in listings[place]
 
-    best: list[tuple[str, bool]] = []
-    for base in bases:
-        paths = [inside(folder, base, row.file) for row in rows]
-        found = [(path, bool(path) and is_there(path)) for path in paths]
-        if not best or sum(there for _, there in found) > sum(there for _, there in best):
-            best = found
-    for row, (path, _) in zip(rows, best, strict=True):
+    root, real = os.path.normpath(folder), os.path.realpath(folder)
+    sample = rows[:: len(rows) // SAMPLE + 1]
+    base = max(bases, key=lambda base: sum(is_there(inside(root, real, base, row.file)) for row in sample))
+    found = []
+    for row in rows:
+        path = inside(root, real, base, row.file)
         if not path:
             raise DataError(f"{row.where}: {row.file!r} leads out of the data set {folder}; copy the image into it")
-    missing = [path for path, there in best if not there]
+        found.append(path)
+    missing = [path for path in found if not is_there(path)]
     if missing:
         first = "\n".join(f"  {path}" for path in missing[:5])
         error = MissingDataError(
@@ -57,16 +59,16 @@ def find_files(folder: Path, rows: Sequence[Row], bases: Sequence[str], source: 
         if len(missing) == len(rows):
             raise error
         problems.report(error)
-    return [row._replace(file=path) for row, (path, there) in zip(rows, best, strict=True) if there]
+    lost = set(missing)
+    return [row._replace(file=path) for row, path in zip(rows, found, strict=True) if path not in lost]
 
 
-def inside(folder: Path, base: str, file: str) -> str:
-    """The path of an image, made whole; "" where it leads out of the data set's folder."""
+def inside(folder: str, real: str, base: str, file: str) -> str:
+    """The path of an image, made whole; "" where it leads out of the data set's folder, whose `real` path is told."""
     path = os.path.normpath(os.path.join(folder, base, file.replace("\\", "/")))
-    root = os.path.normpath(folder)
-    if path.startswith(real := os.path.realpath(root) + os.sep):
-        path = os.path.join(root, path.removeprefix(real))
-    return path if path.startswith(root + os.sep) else ""
+    if path.startswith(real + os.sep):
+        path = folder + path.removeprefix(real)
+    return path if path.startswith(folder + os.sep) else ""
 
 
 def unique(rows: Sequence[Row], problems: Problems) -> list[Row]:

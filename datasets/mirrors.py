@@ -84,8 +84,9 @@ def image_places(folder: Path, source: Path, split: str) -> list[str]:
     for base in IMAGE_PLACES:
         if (folder / base).is_dir():
             places.append(base)
-            if part := split_folders(folder / base).get(split):
-                places += [os.path.relpath(place, folder) for place in (part, part / "images") if place.is_dir()]
+            names = [form for word, part in SPLIT_NAMES.items() if part == split for form in (word, word.title())]
+            parts = [os.path.join(base, name, inner) for name in names for inner in ("", "images")]
+            places += [part for part in parts if (folder / part).is_dir()]
     return list(dict.fromkeys(places))
 
 

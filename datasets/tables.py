@@ -58,6 +58,8 @@ def read_table(source: Path) -> Table:
         where = f"{source}, line {number}"
         if len(cells) <= max(columns.values()):
             raise DataError(f"{where}: {len(cells)} columns, but the {describe(columns)} is needed: {cells}")
+        if not cells[columns["file"]]:
+            raise DataError(f"{where}: no image is named in column {columns['file'] + 1}: {cells}")
         split = "" if splits is None else SPLIT_NAMES.get(plain_header(cells[splits]), "")
         if splits is not None and not split:
             raise DataError(f"{where}: {cells[splits]!r} is no split; known: {', '.join(SPLIT_NAMES)}")

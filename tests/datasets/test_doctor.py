@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance
 from support.miniatures import RAFDB_LAYOUTS, make_rafdb, make_sketchfer, noise, write
+from support.miniatures_lists import PICTURES, make_facial_expressions, make_pictures, make_shard, make_yolo
 from support.miniatures_fer import (
     make_affectnet_csv,
     make_affectnet_npy,

@@ -144,6 +144,8 @@ def test_classes_of_ones_own(cfg, folder):
         ),
         ("ann/shot 0.jpg,happy,test", "line 11: .* is happiness test there, and happiness train in .*line 2"),
         ("ann/shot 0.jpg,happy", "line 11: 2 columns"),
+        (",happy,train", "line 11: no image is named in column 1"),
+        ("ann/shot 0.jpg,,train", "line 11: unknown expression ''"),
         ("ann/nowhere.jpg,happy,train", "1 of the 7 images of .* are missing"),
     ],
 )
