@@ -16,6 +16,7 @@ from mpafer.common.progress import progress
 from mpafer.datasets.columns import class_number
 from mpafer.datasets.items import IMAGES
 from mpafer.datasets.labels import AFFECTNET_IDS
+from mpafer.datasets.texts import readable
 
 LISTS = {"train": "training.csv", "test": "validation.csv"}
 PLACES = ("Manually_Annotated_file_lists", "Manually_Annotated/Manually_Annotated_file_lists", "")
@@ -86,7 +87,7 @@ def read_csv(source: Path, pictures: Path) -> Found:
     """
     there: dict[str, dict[str, str]] = {}  # sub-folder -> name in lower case -> real name
     faces, faults = [], Faults()
-    with open(source, newline="", encoding="utf-8-sig") as file:
+    with readable(source), open(source, newline="", encoding="utf-8-sig") as file:
         reader = csv.reader(file)
         for row in progress(reader, f"reading {source.name}"):
             if not row or row[0].strip().startswith("subDirectory"):

@@ -7,6 +7,7 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ ENDINGS = {
     b"\xff\xd8": ".jpg", b"\x89PNG": ".png", b"BM": ".bmp", b"II*\0": ".tif", b"MM\0*": ".tif", b"RIFF": ".webp",
     b"GIF8": ".gif",
 }  # fmt: skip
+IMAGE_COLUMNS = (*HEADERS["file"], "imagebytes", "bytes", "imgbytes")
 BATCH = 256  # rows read at a time
 
 
@@ -89,7 +91,9 @@ def _scan(shard: Path) -> list[list[str]]:
     return found
 
 
-def _open(shard: Path) -> Any:
+@contextmanager
+def _opened(shard: Path) -> Iterator[Any]:
+    """A shard, as pyarrow opens it; what is wrong with it is said with its name."""
     try:
         from pyarrow import ArrowException
         from pyarrow.parquet import ParquetFile
@@ -98,32 +102,34 @@ def _open(shard: Path) -> Any:
             f"reading {shard} needs pyarrow: pip install 'mpafer[parquet]', or pip install pyarrow"
         ) from None
     try:
-        return ParquetFile(shard)
-    except (ArrowException, OSError) as error:
+        with ParquetFile(shard, page_checksum_verification=True) as file:
+            yield file
+    except (ArrowException, OSError, UnicodeDecodeError) as error:
         raise DataError(f"{shard} is no parquet file, or a damaged one: {error}") from None
 
 
 def _rows(shard: Path) -> Iterator[tuple[bytes, Any]]:
     """The bytes and the label of each row."""
-    file = _open(shard)
-    fields = {plain_header(name): name for name in file.schema_arrow.names}
-    image = next((fields[name] for name in HEADERS["file"] if name in fields), None)
-    image = image or next((name for key, name in fields.items() if key in ("imagebytes", "bytes", "imgbytes")), None)
-    label = next((fields[name] for name in HEADERS["label"] if name in fields), None)
-    if image is None or label is None:
-        raise DataError(f"{shard} has no column {'label' if image else 'image'}; it has {', '.join(fields.values())}")
-    for batch in file.iter_batches(BATCH, columns=[image, label]):
-        for row in batch.to_pylist():
-            content = row[image].get("bytes") if isinstance(row[image], dict) else row[image]
-            yield content if isinstance(content, bytes) else b"", row[label]
+    with _opened(shard) as file:
+        fields = {plain_header(name): name for name in file.schema_arrow.names}
+        image = next((fields[name] for name in IMAGE_COLUMNS if name in fields), None)
+        label = next((fields[name] for name in HEADERS["label"] if name in fields), None)
+        if image is None or label is None:
+            names = ", ".join(fields.values())
+            raise DataError(f"{shard} has no column {'label' if image else 'image'}; it has {names}")
+        for batch in file.iter_batches(BATCH, columns=[image, label]):
+            for row in batch.to_pylist():
+                content = row[image].get("bytes") if isinstance(row[image], dict) else row[image]
+                yield content if isinstance(content, bytes) else b"", row[label]
 
 
 def _names(shard: Path) -> dict[int, str]:
     """Number -> class, from the description of the columns that the datasets library leaves in a shard."""
-    metadata = _open(shard).schema_arrow.metadata or {}
+    with _opened(shard) as file:
+        metadata = file.schema_arrow.metadata or {}
     try:
         features = json.loads(metadata.get(b"huggingface", b"{}"))["info"]["features"]
         labels = [about["names"] for about in features.values() if isinstance(about, dict) and "names" in about]
     except (ValueError, KeyError, TypeError, AttributeError):
         return {}
-    return dict(enumerate(labels[0])) if len(labels) == 1 else {}
+    return dict(enumerate(map(str, labels[0]))) if len(labels) == 1 else {}

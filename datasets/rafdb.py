@@ -17,6 +17,7 @@ from mpafer.datasets.items import Item, MissingDataError, Problems, Splits, loca
 from mpafer.datasets.mirrors import read_mirror
 from mpafer.datasets.numbers import NumberedOptions
 from mpafer.datasets.rafdb_lists import find_rows
+from mpafer.datasets.texts import read_text
 
 # The zip files bear their folder's name, so many people unpack them one level deeper. `aligned_224` is the
 # re-alignment of CEPrompt and APViT, boxes without a suffix are CD-FER's.
@@ -103,7 +104,7 @@ def read_official(
                 f"{folder}/Annotation/boundingbox/{stems[0]}_boundingbox.txt and so on"
             )
         try:
-            texts = [Path(box).read_text() for box in boxes]
+            texts = [read_text(Path(box)) for box in boxes]
             paths = crop_faces(originals, texts, boxes, folder / "Image", problems)
         except (OSError, ValueError) as error:
             problems.report(error)

@@ -9,6 +9,7 @@ from pathlib import Path
 from mpafer.common.errors import DataError
 from mpafer.datasets.columns import class_number
 from mpafer.datasets.items import MissingDataError, Problems
+from mpafer.datasets.texts import read_text
 from mpafer.prompting.expressions import class_key
 
 OFFICIAL = ("list_patition_label.txt", "list_partition_label.txt")  # the first is the real name, the readme has both
@@ -84,7 +85,7 @@ def _pair(line: str) -> tuple[str, str]:
 
 
 def _lines(source: Path) -> list[Line]:
-    numbered = enumerate(source.read_text("utf-8-sig").splitlines(), start=1)
+    numbered = enumerate(read_text(source).splitlines(), start=1)
     return [(f"{source}, line {number}", line.strip()) for number, line in numbered if line.strip()]
 
 

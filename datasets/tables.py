@@ -12,6 +12,7 @@ from typing import NamedTuple
 from mpafer.common.errors import DataError
 from mpafer.datasets.columns import SAMPLE, SPLIT_NAMES, Cells, by_content, by_header, describe, is_header, plain_header
 from mpafer.datasets.items import IMAGES
+from mpafer.datasets.texts import read_text, readable
 
 DELIMITERS = {"\t": "tabs", ",": "commas", ";": "semicolons", " ": "blanks"}
 ENDING = re.compile(rf"({'|'.join(map(re.escape, IMAGES))})(?=\s|$)", re.IGNORECASE)
@@ -73,22 +74,13 @@ def read_table(source: Path) -> Table:
 
 def _cells(source: Path) -> tuple[str, list[Cells]]:
     """The delimiter, and the cells of every line that is not empty."""
-    try:
-        text = source.read_text("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DataError(f"{source} is no text in UTF-8: {error}") from None
-    if "\0" in text:
-        raise DataError(f"{source} is no text: it has NUL bytes in it")
-    written = re.split(r"\r\n?|\n", text)
+    written = re.split(r"\r\n?|\n", read_text(source))
     sample = [line for line in written[:SAMPLE] if line.strip()]
     if not sample:
         raise DataError(f"{source} is empty")
     delimiter = next((mark for mark in "\t,;" if all(mark in line for line in sample)), " ")
-    try:
-        lines = list(_split(written, delimiter))
-    except csv.Error as error:
-        raise DataError(f"{source} cannot be read as a table: {error}") from None
-    return delimiter, lines
+    with readable(source):
+        return delimiter, list(_split(written, delimiter))
 
 
 def _split(written: Sequence[str], delimiter: str) -> Iterator[Cells]:

@@ -12,6 +12,7 @@ from mpafer.common.errors import DataError
 from mpafer.datasets.folders import split_folders
 from mpafer.datasets.items import IMAGES, Problems, log
 from mpafer.datasets.tables import Row
+from mpafer.datasets.texts import read_text
 
 NAMES = ("data.yaml", "dataset.yaml", "data.yml", "classes.txt")
 
@@ -43,7 +44,7 @@ def read_yolo(
             if not name.lower().endswith(IMAGES) or name.startswith("."):
                 continue
             source = texts.get(Path(name).stem)
-            lines = source.read_text("utf-8-sig").splitlines() if source else []
+            lines = read_text(source).splitlines() if source else []
             classes = sorted({line.split()[0] for line in lines if line.strip()})
             if len(classes) > 1:
                 problems.report(DataError(f"{source}: faces of the classes {' and '.join(classes)} in one picture"))
@@ -66,10 +67,10 @@ def read_names(folder: Path) -> dict[int, str]:
     source = next((folder / name for name in NAMES if (folder / name).is_file()), None)
     if source is None:
         return {}
+    text = read_text(source)
     try:
-        text = source.read_text("utf-8-sig")
-        names = text.split("\n") if source.suffix == ".txt" else yaml.safe_load(text)["names"]
+        names = text.splitlines() if source.suffix == ".txt" else yaml.safe_load(text)["names"]
+        pairs = names.items() if isinstance(names, dict) else enumerate(list(names))
+        return {int(number): str(name).strip() for number, name in pairs if str(name).strip()}
     except (ValueError, KeyError, TypeError, yaml.YAMLError) as error:
-        raise DataError(f"{source} has no names of the classes: {error}") from None
-    pairs = names.items() if isinstance(names, dict) else enumerate(names)
-    return {int(number): str(name).strip() for number, name in pairs if str(name).strip()}
+        raise DataError(f"{source} has no names of the classes: {error!r}") from None

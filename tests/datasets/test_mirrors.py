@@ -224,12 +224,29 @@ def test_shards_that_cannot_be_read(cfg, shards):
     source.write_bytes(source.read_bytes()[:100])
     with pytest.raises(ValueError, match=r"test-00000-of-00001\.parquet is no parquet file, or a damaged one"):
         FER2013Set(cfg)
+    make_shard(source, range(7))
+    content = bytearray(source.read_bytes())
+    content[50:400] = b"x" * 350
+    source.write_bytes(content)
+    with pytest.raises(ValueError, match=r"test-00000-of-00001\.parquet (is no parquet|, row)"):
+        FER2013Set(cfg)
     pyarrow.parquet.write_table(pyarrow.table({"image": [b"text"], "label": [1]}), source)
     with pytest.raises(ValueError, match="row 0: no image that we know"):
         FER2013Set(cfg)
     pyarrow.parquet.write_table(pyarrow.table({"picture": [b"text"], "label": [1]}), source)
     with pytest.raises(ValueError, match="has no column image; it has picture, label"):
         FER2013Set(cfg)
+
+
+def test_bytes_in_a_column_of_their_own(cfg, shards):
+    import pyarrow
+    import pyarrow.parquet
+
+    for path in sorted(shards.glob("data/*.parquet")):
+        table = pyarrow.parquet.read_table(path).flatten()
+        assert table.column_names[0] == "image.bytes"
+        pyarrow.parquet.write_table(table.select(["image.bytes", "label"]), path)
+    assert [d.classname for d in FER2013Set(cfg).test] == list(FER2013)
 
 
 def test_pyarrow_is_asked_for(cfg, tmp_path, monkeypatch):
