@@ -37,7 +37,7 @@ setup(
         "numpy",
         "openai-clip",
         "packaging",
-        "pillow",
+        "pillow>=10.1",
         "pyyaml",
         "resvg-py",
         "safetensors",

@@ -95,7 +95,7 @@ parquet shards (data/train-*.parquet ...)
         images, notes = folder / "images", folder / "annotations"
         if not (images.is_dir() and notes.is_dir()):
             raise MissingDataError(f"{self.name}: expected the folders {images} and {notes}")
-        found = Found.of(*remembered([images, notes], "AffectNet npy", lambda: read_npy(images, notes)))
+        found = Found.of(*remembered([images, notes], "AffectNet npy 2", lambda: read_npy(images, notes)))
         faces = self.choose(found, images)
         return self.items(faces, [f"{images}/{face.file}" for face in faces])
 

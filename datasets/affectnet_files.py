@@ -14,9 +14,9 @@ import numpy as np
 from mpafer.common.errors import DataError
 from mpafer.common.progress import progress
 from mpafer.datasets.columns import class_number
-from mpafer.datasets.items import IMAGES
 from mpafer.datasets.labels import AFFECTNET_IDS
 from mpafer.datasets.texts import readable
+from mpafer.inputs.reading import image_endings
 
 LISTS = {"train": "training.csv", "test": "validation.csv"}
 PLACES = ("Manually_Annotated_file_lists", "Manually_Annotated/Manually_Annotated_file_lists", "")
@@ -118,7 +118,7 @@ def read_npy(images: Path, notes: Path) -> Found:
     Raises:
         DataError: a file that holds no id; it is named.
     """
-    there = {Path(name).stem: name for name in os.listdir(images) if name.lower().endswith(IMAGES)}
+    there = {Path(name).stem: name for name in os.listdir(images) if name.lower().endswith(image_endings())}
     ending = "_exp.npy"
     stems = [name.removesuffix(ending) for name in os.listdir(notes) if name.endswith(ending)]
     faces, faults = [], Faults()

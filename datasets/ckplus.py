@@ -74,7 +74,7 @@ or ckextended.csv (emotion,pixels,Usage)
             if options.face_box >= 0:
                 frames = cut_faces(frames, folder, options.face_box, self.problems)
         elif (mirror := next((p for p in (folder / "CK+48", folder) if (p / "surprise").is_dir()), None)) is not None:
-            frames = read_mirror(mirror)
+            frames = read_mirror(mirror, self.problems)
             self.set_published(3, 0)
         elif (pixels := folder / "ckextended.csv").is_file():
             rows = read_pixels(pixels, len(CKEXTENDED_IDS))

@@ -115,9 +115,9 @@ def cut_faces(frames: Sequence[Frame], folder: Path, margin: float, problems: Pr
     return [frame._replace(impath=crop) for frame, crop in zip(frames, crops, strict=True)]
 
 
-def read_mirror(folder: Path) -> list[Frame]:
+def read_mirror(folder: Path, problems: Problems) -> list[Frame]:
     """CK+48's class folders; the subject is read from names like S010_004_00000017.png."""
-    items = read_class_folders(folder, class_folders(folder), CLASSES)
+    items = read_class_folders(folder, class_folders(folder), CLASSES, problems)
     subjects = [FRAME.fullmatch(os.path.basename(item.impath)) for item in items]
     return [
         Frame(item.impath, CLASSES[item.label], match[1] if match else "")

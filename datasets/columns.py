@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mpafer.common.errors import DataError
-from mpafer.datasets.items import IMAGES
+from mpafer.inputs.reading import image_endings
 from mpafer.prompting.expressions import is_expression
 
 # Names of columns, in lower case and without "_", "-", "." and blanks.
@@ -50,7 +50,7 @@ def plain_header(text: str) -> str:
 
 
 def _is_file(cell: str) -> bool:
-    return cell.lower().endswith(IMAGES)
+    return cell.lower().endswith(image_endings())
 
 
 def is_header(first: Sequence[str]) -> bool:

@@ -12,8 +12,8 @@ from tqdm import tqdm
 from mpafer.common.errors import DataError, UserError
 from mpafer.common.files import keep_folder
 from mpafer.datasets.items import Problems
-from mpafer.datasets.remembered import save_image
-from mpafer.inputs.reading import read_image
+from mpafer.datasets.remembered import kept, save_image
+from mpafer.inputs.reading import READER, read_image
 
 MARGIN = 0.1  # of the box's side, added on each side, as public cross-data-set benchmarks do for RAF-DB
 QUALITY = 95  # of the JPEG files written
@@ -32,12 +32,12 @@ def crop_faces(
     """Cut each photograph to its box and a margin.
 
     The crops are kept in `beside`/mpafer_crops/KEY, or, that being read-only, in ~/.cache/mpafer/crops/KEY.
-    KEY covers the names, the boxes, the margin and the quality. Each file appears whole or not at all, so an
-    interrupted or a parallel run does no harm; deleting the folder makes the crops anew.
+    KEY covers the names, the boxes, the margin, the quality and the reader's version. Each file appears whole or not
+    at all, so an interrupted or a parallel run does no harm; deleting the folder makes the crops anew.
 
     Args:
         photographs: image files.
-        boxes: `x_min y_min x_max y_max` in pixels, one for each photograph.
+        boxes: `x_min y_min x_max y_max` in pixels of the upright photograph, one for each.
         sources: where each box was read, for the message.
         beside: the data set's folder.
         problems: told of what cannot be cut.
@@ -53,11 +53,13 @@ def crop_faces(
         UnreadableImageError: by ``problems``: a photograph that cannot be read.
     """
     names = names or [Path(path).stem for path in photographs]
-    identity = repr((margin, QUALITY, [os.path.basename(path) for path in photographs], list(names), list(boxes)))
+    identity = repr(
+        (READER, margin, QUALITY, [os.path.basename(path) for path in photographs], list(names), list(boxes))
+    )
     folder = keep_folder(beside, "crops") / hashlib.sha256(identity.encode()).hexdigest()[:12]
     folder.mkdir(parents=True, exist_ok=True)
     targets = [folder / f"{name}.jpg" for name in names]
-    there = set(os.listdir(folder))
+    there = kept(folder)
     faces = [str(target) for target in targets]
     jobs = [i for i, target in enumerate(targets) if target.name not in there]
     for i in tqdm(jobs, desc=f"faces -> {folder}", disable=not jobs):

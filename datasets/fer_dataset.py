@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ from mpafer.common.options import Options
 from mpafer.datasets.draws import choose_classes, draw_shots, stratified_cut
 from mpafer.datasets.items import Item, MissingDataError, Problems, Splits, log
 from mpafer.datasets.nearly import Layouts, nearest
-from mpafer.datasets.numbers import Numbering, better_order, number_classes
+from mpafer.datasets.numbers import Numbering, compare_orders, number_classes
 from mpafer.inputs.datum import Datum
 from mpafer.prompting.expressions import CLASSES
 
@@ -70,6 +71,7 @@ class FERDataset:
         splits = self.splits = self.find(Path(cfg.DATASET.ROOT).expanduser().absolute())
         self.compare_counts(splits)
         self.check_numbers(splits)
+        self.tell_skipped()
         self.test_only = "train" not in splits
         if self.test_only and cfg.DATASET.NUM_SHOTS > 0:
             raise OptionError(f"{self.name} is a test set, DATASET.NUM_SHOTS has no training images to draw from: -1")
@@ -163,22 +165,31 @@ class FERDataset:
         """
         if self.numbering is None and bool(getattr(self.options, "class_ids", False)):
             log.warning("%s: DATASET.CLASS_IDS is not used: no label and no folder is a number", self.name)
-        if self.numbering is None or len(set(self.numbering.ids.values())) < len(self.numbering.ids):
+        if self.numbering is None:
             return
-        number = {name: number for number, name in self.numbering.ids.items()}
+        found = {split: [self.classes[item.label] for item in items] for split, items in splits.items()}
         published = {
             split: dict(zip(self.classes, counts, strict=True))
             for split, counts in self.published.items()
-            if not isinstance(counts, int) and splits.get(split)
+            if not isinstance(counts, int) and found.get(split)
         }
-        counts = {
-            split: Counter(number.get(self.classes[item.label], -1) for item in splits[split]) for split in published
-        }
-        verdict, text = better_order(self.numbering, counts, published)
+        verdict, text = compare_orders(self.numbering, found, published)
         if verdict == "stop":
             self.problems.report(DataError(f"{self.name}: {text}"))
         elif verdict:
             log.warning("%s: %s", self.name, text)
+
+    @property
+    def skipped(self) -> dict[str, int]:
+        """Reason -> number of the files among the images that are not used."""
+        return self.problems.skipped.counts
+
+    def tell_skipped(self) -> None:
+        """Say in one line what is not used; it is a warning where it may have been meant as images."""
+        skipped = self.problems.skipped
+        if skipped.paths:
+            level = logging.WARNING if skipped.doubtful else logging.INFO
+            log.log(level, "%s: not used: %s", self.name, skipped.in_words())
 
     def records(self, items: Iterable[Item], chosen: Sequence[str]) -> list[Datum]:
         """Records of the images of the chosen classes, labelled in the order of `chosen`."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -146,8 +145,8 @@ or YOLO folders (train/images/, train/labels/*.txt, data.yaml), or parquet shard
                 log.warning("%s: %s has %s, which are not among the training classes", self.name, split, foreign)
 
     def images(self, place: Path, named: dict[str, str]) -> list[Item]:
-        items = read_class_folders(place, named, self.classes)
-        used = {os.path.basename(os.path.dirname(item.impath)) for item in items}
+        items = read_class_folders(place, named, self.classes, self.problems)
+        used = {item.impath.removeprefix(f"{place}/").partition("/")[0] for item in items}
         if empty := [name for name, label in named.items() if label in self.classes and name not in used]:
             log.warning("%s: no image in %s of %s", self.name, ", ".join(empty), place)
         return items

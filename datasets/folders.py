@@ -7,8 +7,9 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from mpafer.common.errors import DataError
-from mpafer.datasets.items import IMAGES, Item, MissingDataError, Problems, Splits
+from mpafer.datasets.items import Item, MissingDataError, Problems, Splits
 from mpafer.datasets.numbers import CURE
+from mpafer.datasets.walking import find_images, note_outside
 from mpafer.prompting.expressions import canonical, is_expression
 
 SPLITS = {"train": ("train", "training"), "val": ("val", "valid", "validation"), "test": ("test", "testing")}
@@ -69,14 +70,23 @@ def numbered_folders(places: Iterable[Path]) -> set[int]:
     return {int(path.name) for path in paths if path.is_dir()}
 
 
-def read_class_folders(folder: Path, named: Mapping[str, str], classes: Sequence[str]) -> list[Item]:
-    """The images in the class folders of `classes` (`named` as from `class_folders`), sorted by folder and name."""
+def read_class_folders(
+    folder: Path, named: Mapping[str, str], classes: Sequence[str], problems: Problems
+) -> list[Item]:
+    """The images at any depth in the class folders of `classes`, sorted by folder and path.
+
+    Args:
+        folder: what holds the class folders.
+        named: as from `class_folders`.
+        classes: canonical names in label order.
+        problems: its ``skipped`` is told of what is not used.
+    """
+    note_outside(folder, problems.skipped)
     return [
         Item(f"{folder}/{place}/{file}", classes.index(name))
         for place, name in named.items()
         if name in classes
-        for file in sorted(os.listdir(folder / place))
-        if file.lower().endswith(IMAGES) and not file.startswith(".")
+        for file in find_images(folder / place, problems.skipped)
     ]
 
 
@@ -112,4 +122,4 @@ def read_splits(
             if name not in named[split].values():
                 missing = place / (numbers[name] if numbered else name)
                 problems.report(MissingDataError(f"no folder {missing} for the images of {name}"))
-    return {split: read_class_folders(place, named[split], classes) for split, place in found.items()}
+    return {split: read_class_folders(place, named[split], classes, problems) for split, place in found.items()}

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mpafer.common.errors import MissingFileError
+from mpafer.datasets.walking import Skipped
 
 log = logging.getLogger("mpafer.datasets")
-
-IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff")
 
 
 class MissingDataError(MissingFileError):
@@ -26,11 +25,14 @@ class Problems:
 
     Args:
         collecting: whether `report` notes errors in ``found`` instead of raising them.
+
+    ``skipped`` is told of files that are not used, which is no error.
     """
 
     def __init__(self, *, collecting: bool = False) -> None:
         self.collecting = collecting
         self.found: list[Exception] = []
+        self.skipped = Skipped()
 
     def report(self, error: Exception) -> None:
         """Raise the error; or note it, and let the caller go on without what it concerns."""

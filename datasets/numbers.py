@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from mpafer.common.errors import DataError, OptionError
@@ -130,6 +131,15 @@ def distance(ids: Mapping[int, str], counts: Counts, published: Published) -> fl
             return 1.0
         worst = max(worst, sum(abs(n / total - wanted / expected) for n, wanted in pairs) / 2)
     return worst
+
+
+def compare_orders(numbering: Numbering, found: Mapping[str, Iterable[str]], published: Published) -> tuple[str, str]:
+    """`better_order` for the classes found, split by split; nothing where two numbers are one class."""
+    number = {name: number for number, name in numbering.ids.items()}
+    if len(number) < len(numbering.ids):
+        return "", ""
+    counts = {split: Counter(number[name] for name in found[split] if name in number) for split in published}
+    return better_order(numbering, counts, published)
 
 
 def better_order(numbering: Numbering, counts: Counts, published: Published) -> tuple[str, str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,7 +15,7 @@ from mpafer.common.files import keep_folder
 from mpafer.common.progress import progress
 from mpafer.datasets.columns import HEADERS, SPLIT_NAMES, plain_header
 from mpafer.datasets.items import log
-from mpafer.datasets.remembered import remembered, save_bytes
+from mpafer.datasets.remembered import kept, remembered, save_bytes
 from mpafer.datasets.tables import Row
 
 # How the bytes of an image start -> its file's ending.
@@ -62,7 +61,7 @@ def read_shards(folder: Path, shards: Sequence[tuple[Path, str]]) -> tuple[list[
         target = keep_folder(folder, "pixels") / key
         target.mkdir(parents=True, exist_ok=True)
         files = [f"{number:06d}{ending}" for number, (_, ending) in enumerate(found)]
-        if not set(files) <= (there := set(os.listdir(target))):
+        if not set(files) <= (there := kept(target)):
             pairs = zip(files, _rows(shard), strict=True)
             for file, (content, _) in progress(pairs, f"images -> {target}"):
                 if file not in there:

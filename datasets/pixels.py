@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -18,7 +17,7 @@ from PIL import Image
 from mpafer.common.errors import DataError
 from mpafer.common.files import keep_folder
 from mpafer.common.progress import progress
-from mpafer.datasets.remembered import remembered, save_image
+from mpafer.datasets.remembered import kept, remembered, save_image
 from mpafer.datasets.texts import readable
 
 SIDE = 48
@@ -59,7 +58,7 @@ def read_pixels(source: Path, emotions: int) -> list[Row]:
     folder = keep_folder(source.parent, "pixels") / key
     folder.mkdir(parents=True, exist_ok=True)
     names = [f"{number:05d}.png" for number in range(len(rows))]
-    if not set(names) <= (there := set(os.listdir(folder))):
+    if not set(names) <= (there := kept(folder)):
         parsed = progress(zip(names, _parse(source, emotions), strict=True), f"images -> {folder}")
         for name, (_, _, pixels) in parsed:
             if name not in there:

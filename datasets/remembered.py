@@ -28,6 +28,12 @@ def save_bytes(content: bytes, target: Path) -> None:
     os.replace(draft, target)
 
 
+def kept(folder: Path) -> set[str]:
+    """The names of the files in a folder of made images; an empty one, which a crash left, is to be made again."""
+    with os.scandir(folder) as entries:
+        return {entry.name for entry in entries if entry.is_file() and entry.stat().st_size}
+
+
 def remembered(sources: Sequence[Path], what: str, scan: Callable[[], Sequence[Any]]) -> Sequence[Any]:
     """The list of plain values that `scan` makes, or made when `sources` were the same as now.
 

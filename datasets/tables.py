@@ -11,11 +11,10 @@ from typing import NamedTuple
 
 from mpafer.common.errors import DataError
 from mpafer.datasets.columns import SAMPLE, SPLIT_NAMES, Cells, by_content, by_header, describe, is_header, plain_header
-from mpafer.datasets.items import IMAGES
 from mpafer.datasets.texts import read_text, readable
+from mpafer.inputs.reading import image_endings
 
 DELIMITERS = {"\t": "tabs", ",": "commas", ";": "semicolons", " ": "blanks"}
-ENDING = re.compile(rf"({'|'.join(map(re.escape, IMAGES))})(?=\s|$)", re.IGNORECASE)
 
 
 class Row(NamedTuple):
@@ -90,9 +89,10 @@ def _split(written: Sequence[str], delimiter: str) -> Iterator[Cells]:
             if any(cells := [cell.strip() for cell in row]):
                 yield reader.line_num, cells
         return
+    endings = re.compile(rf"({'|'.join(map(re.escape, image_endings()))})(?=\s|$)", re.IGNORECASE)
     for number, line in enumerate(written, start=1):
         if not line.strip():
             continue
-        ending = ENDING.search(line)  # a name may have blanks in it
+        ending = endings.search(line)  # a name may have blanks in it
         cut = ending.end() if ending else len(line.split()[0]) + len(line) - len(line.lstrip())
         yield number, [line[:cut].strip(), *line[cut:].split()]

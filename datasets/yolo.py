@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,10 +9,12 @@ import yaml
 
 from mpafer.common.errors import DataError
 from mpafer.datasets.folders import split_folders
-from mpafer.datasets.items import IMAGES, Problems, log
+from mpafer.datasets.items import Problems, log
 from mpafer.datasets.tables import Row
 from mpafer.datasets.texts import read_text
+from mpafer.datasets.walking import find_images
 
+UNLABELLED = "without a label"
 NAMES = ("data.yaml", "dataset.yaml", "data.yml", "classes.txt")
 
 
@@ -38,12 +39,9 @@ def read_yolo(
     """
     rows: list[Row] = []
     for split, (images, labels) in parts.items():
-        texts = {Path(name).stem: labels / name for name in os.listdir(labels) if name.endswith(".txt")}
-        without = []
-        for name in sorted(os.listdir(images)):
-            if not name.lower().endswith(IMAGES) or name.startswith("."):
-                continue
-            source = texts.get(Path(name).stem)
+        texts = {path.relative_to(labels).with_suffix(""): path for path in labels.rglob("*.txt")}
+        for name in find_images(images, problems.skipped):
+            source = texts.get(Path(name).with_suffix(""))
             lines = read_text(source).splitlines() if source else []
             classes = sorted({line.split()[0] for line in lines if line.strip()})
             if len(classes) > 1:
@@ -51,9 +49,7 @@ def read_yolo(
             elif classes:
                 rows.append(Row(str(source), f"{images}/{name}", classes[0], split))
             else:
-                without.append(name)
-        if without:
-            log.warning("%s images of %s have no class in %s, as %s", len(without), images, labels, without[0])
+                problems.skipped.add(UNLABELLED, f"{images}/{name}")
     log.info("reading YOLO folders in %s, whole pictures", folder)
     return rows, read_names(folder)
 

@@ -37,6 +37,12 @@ KINDS = {
     "aspect": Kind("warning", f"images with sides beyond {ASPECT} : 1", "crop the faces, or remove them"),
     "flat": Kind("warning", "images of a single colour", "copy them again, or remove them"),
     "warnings": Kind("warning", "warnings of the loader", "do as they say"),
+    "unused": Kind(
+        "warning",
+        "files among the images that are not used",
+        "give what is an image an ending that is read, and its place; move the rest away",
+    ),
+    "left": Kind("note", "files that a system left among the images", "nothing"),
     "unlisted": Kind("note", "images that lie beside those in use and are not used", "nothing, if that is meant"),
 }
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from io import BytesIO
-from pathlib import Path
 from typing import NamedTuple
 
 from joblib import Parallel, cpu_count, delayed
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from mpafer.common.progress import progress
-from mpafer.inputs.reading import decode_image
+from mpafer.inputs.reading import decode_image, open_image_file, reason_and_cure
 
 THUMBNAIL = (18, 16)  # width, height; blocks of 2 x 2 make the 9 x 8 of a 64-bit difference hash
 CHUNK = 64  # images a worker takes at a time
@@ -54,19 +53,13 @@ def _inspect_all(paths: list[str]) -> list[Facts]:
 def inspect(path: str) -> Facts:
     """Read and decode one file; nothing is raised."""
     try:
-        content = Path(path).read_bytes()
+        with open_image_file(path) as file:
+            content = file.read()
+        rgb = decode_image(BytesIO(content))
     except FileNotFoundError:
         return Facts(path, missing=True)
-    except OSError as error:
-        return Facts(path, error=error.strerror or str(error))
-    if not content:
-        return Facts(path, error="an empty file")
-    try:
-        rgb = decode_image(BytesIO(content))
-    except UnidentifiedImageError:
-        return Facts(path, error="not an image")
     except Exception as error:  # Pillow raises many kinds on broken files
-        return Facts(path, error=f"{error}")
+        return Facts(path, error=reason_and_cure(error)[0])
     return Facts(
         path,
         size=rgb.size,

@@ -6,7 +6,7 @@ import contextlib
 import io
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from yacs.config import CfgNode
 
@@ -29,6 +29,7 @@ class Subject:
     problems: Sequence[Exception] = ()  # what the loader went on after
     warnings: Sequence[str] = ()  # what it logged
     failure: str = ""  # what it stopped at all the same
+    skipped: Mapping[str, Sequence[str]] = field(default_factory=dict)  # reason -> files that it did not use
 
 
 def configure(name: str, root: str, opts: Sequence[str]) -> CfgNode:
@@ -67,17 +68,18 @@ def load(cfg: CfgNode) -> Subject:
         problems.found,
         warnings,
         failure,
+        problems.skipped.paths,
     )
 
 
 @contextlib.contextmanager
 def _collected_warnings() -> Iterator[list[str]]:
-    """Collects what our loggers warn of; differing counts are the doctor's own finding."""
+    """Collects what our loggers warn of, but what the doctor finds itself."""
     warnings: list[str] = []
 
     class Collector(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            if record.funcName != "compare_counts":
+            if record.funcName not in ("compare_counts", "tell_skipped"):
                 warnings.append(record.getMessage())
 
     logger, handler = logging.getLogger("mpafer"), Collector(logging.WARNING)

@@ -15,7 +15,7 @@ from mpafer.clip import Clip
 from mpafer.common.files import atomic_file, cache_folder, fingerprint
 from mpafer.common.progress import progress
 from mpafer.inputs.datum import Datum
-from mpafer.inputs.reading import read_image
+from mpafer.inputs.reading import READER, read_image
 from mpafer.inputs.transforms import Transform
 from mpafer.prompting.teachers import class_prototypes
 
@@ -86,7 +86,8 @@ def cached_prototypes(
 
 def _key(clip: Clip, items: Sequence[Datum], transform: Transform) -> str:
     labels = [item.label for item in items]
-    return fingerprint([VERSION, clip.fingerprint, str(clip.dtype), repr(transform), labels], [i.impath for i in items])
+    what = [VERSION, READER, clip.fingerprint, str(clip.dtype), repr(transform), labels]
+    return fingerprint(what, [item.impath for item in items])
 
 
 def draw_per_class(items: Sequence[Datum], shots: int, seed: int) -> list[Datum]:

@@ -87,6 +87,7 @@ def evaluate(
         config=yaml.safe_load(cfg.dump()),
         classnames=matched.classnames,
         images=[os.path.relpath(path, root) for path in predictions.impaths],
+        skipped=data.skipped,
         metrics=classification_metrics(labels, scores, matched.classnames),
         labels=labels,
         predicted=predictions.predicted,

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from mpafer.common.files import TEMPORARY, atomic_file, cache_folder, fingerprint, keep_folder
 from mpafer.common.progress import progress
-from mpafer.inputs.reading import UnreadableImageError
+from mpafer.inputs.reading import READER, UnreadableImageError
 
 VERSION = 1  # of the file's format: the arrays, one after the other, then a row of int64 for each: offset and shape
 CHUNK, SAMPLE = 256, 16  # images decoded at a time; images from whose size that of all is estimated
@@ -69,7 +69,7 @@ def open_store(paths: Sequence[str], decode: Decode, what: str, beside: Path, gi
         NoStoreError: it would be too big, or cannot be written.
     """
     try:
-        name = f"{fingerprint([VERSION, PIL.__version__, what], paths)}.u8"
+        name = f"{fingerprint([VERSION, READER, PIL.__version__, what], paths)}.u8"
     except OSError as error:
         raise UnreadableImageError(f"cannot read the image {error.filename}: {error.strerror}") from error
     refused: Exception | None = None

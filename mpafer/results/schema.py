@@ -43,6 +43,7 @@ class RunResult:
     peak_memory_bytes: int = 0
     peak_memory_of: str = "process"  # or gpu
     fewshot_images: Sequence[str] = ()
+    skipped: Mapping[str, int] = field(default_factory=dict)  # reason -> files among the images that were not used
     cross: Mapping[str, Any] | None = None  # of a test on another data set: which run that is, and what was left out
     versions: Mapping[str, str] = field(default_factory=versions)
     commit: str = field(default_factory=commit)

@@ -83,7 +83,7 @@ def test_a_loaders_worker_gives_its_message_alone(tmp_path: Path) -> None:
     bad.write_bytes(b"no image")
     with pytest.raises(UnreadableImageError, match="Caught UnreadableImageError in DataLoader worker") as caught:
         list(DataLoader(Images(str(bad)), num_workers=2))
-    assert str(user_message(caught.value)).startswith(f"cannot read the image {bad}: cannot identify")
+    assert str(user_message(caught.value)).startswith(f"cannot read the image {bad}: not an image; ")
     good = tmp_path / "good.png"
     Image.new("RGB", (4, 4)).save(good)
     with pytest.raises(OptionError) as option:

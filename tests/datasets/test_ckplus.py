@@ -21,7 +21,7 @@ from support.miniatures_fer import (
 )
 
 from mpafer.datasets.ckplus import CKPlus, CKPlus8, CKPlusOptions
-from mpafer.datasets.items import MissingDataError
+from mpafer.datasets.items import MissingDataError, Problems
 from mpafer.datasets.labels import CKPLUS_IDS
 
 IMAGES = "cohn-kanade-images"
@@ -116,7 +116,7 @@ def test_folds_are_by_subject(cfg, tmp_path, make, dataset):
     whole, tested = names(dataset(cfg).test), []
     for fold, subject in enumerate(subjects, start=1):
         data = dataset.__new__(dataset)  # __init__ refuses so small a training part, which lacks a class
-        data.options = CKPlusOptions(fold=fold)
+        data.options, data.problems = CKPlusOptions(fold=fold), Problems()
         train, test = ([Path(item.impath).stem for item in data.find(tmp_path)[split]] for split in ("train", "test"))
         # S011 shows nothing but contempt: in seven classes its fold is empty, and yet it is dealt
         assert {name[:4] for name in test} == ({subject} if subject != "S011" or dataset is CKPlus8 else set())

@@ -381,6 +381,17 @@ def test_another_users_folder_is_left_for_ones_own_cache(
     assert open_store(paths, decode, "a", tmp_path, 1.0).path.parent == own_cache / "fast"
 
 
+def test_what_an_older_reader_decoded_is_decoded_anew(
+    cfg: Any, faces: list[Datum], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths, decode = [item.impath for item in faces], recipe.Recipe(augmenting(cfg)).decode
+    monkeypatch.setattr(store, "READER", 1)
+    older = open_store(paths, decode, "a", tmp_path, 1.0).path
+    assert open_store(paths, decode, "a", tmp_path, 1.0).path == older
+    monkeypatch.undo()
+    assert open_store(paths, decode, "a", tmp_path, 1.0).path != older
+
+
 def test_images_of_two_sizes_in_a_batch_are_refused(cfg: Any, tmp_path: Path) -> None:
     stored = [torch.zeros(3, 30, 30, dtype=torch.uint8), torch.zeros(3, 20, 40, dtype=torch.uint8)]
     parts = recipe.Recipe(T.Compose([T.ToTensor()]))
