@@ -157,6 +157,8 @@ def test_blanks_and_dashes_are_alike(cfg, tmp_path):
     cfg.DATASET.DESCRIPTIONS = str(own)
     data = FERFolder(cfg)
     assert tally(data.train_x) == {"pleasant surprise": 3, "happiness": 1}
+    cfg.DATASET.SUBSAMPLE_CLASSES = "Pleasant_Surprise"
+    assert FERFolder(cfg).classnames == ["pleasant surprise"]
     texts = load_descriptions(own, data.classnames)
     assert texts["pleasant surprise"].startswith("A smile"), "happiness has the shipped text"
     assert texts["happiness"] == load_descriptions()["happiness"]
