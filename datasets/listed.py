@@ -168,6 +168,6 @@ def by_split(rows: Sequence[Row], classes: Sequence[str]) -> Splits:
     }
     if left_out := Counter(row.label for row in rows if row.label not in classes):
         log.info("left out: %s", ", ".join(f"{count:,} of {name}" for name, count in left_out.items()))
-    if "val" in found and "test" not in found:
-        found["test"] = found.pop("val")
+    if "test" not in found:
+        found["test"] = found.pop("val", [])
     return found

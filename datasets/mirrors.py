@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from mpafer.common.errors import DataError
 from mpafer.datasets.columns import SPLIT_NAMES, plain_header
 from mpafer.datasets.folders import has_classes, split_folders
-from mpafer.datasets.items import Problems, Splits, log
+from mpafer.datasets.items import MissingDataError, Problems, Splits, log
 from mpafer.datasets.listed import by_split, class_rows, drawn, find_files, unique
 from mpafer.datasets.parquet import find_shards, read_shards
 from mpafer.datasets.tables import Row, Table, read_table
@@ -103,7 +103,7 @@ def assign_splits(table: Table, split: str) -> list[Row]:
     if table.has_splits:
         return table.rows
     tops = [SPLIT_NAMES.get(plain_header(Path(row.file.replace("\\", "/")).parts[0])) for row in table.rows if row.file]
-    if all(tops) and len(tops) == len(table.rows) and set(tops) > {"train"}:
+    if all(tops) and len(tops) == len(table.rows) and set(tops) != {"train"}:
         log.info("%s: the split is the first folder of each path", table.source)
         return [row._replace(split=top or "") for row, top in zip(table.rows, tops, strict=True)]
     return table.rows
@@ -115,8 +115,11 @@ def draw_test(rows: Sequence[Row], folder: Path, share: float) -> list[Row]:
     The draw is by each file's name, so that it stays the same whatever else there is.
 
     Raises:
+        MissingDataError: there is no row.
         DataError: the share is 0.
     """
+    if not rows:
+        raise MissingDataError(f"no image in {folder} has a label that can be used")
     if {row.split for row in rows} - {"", "train"}:
         if share:
             log.warning("DATASET.TEST_SHARE is not used: the split is told in %s", folder)

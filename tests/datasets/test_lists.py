@@ -11,7 +11,7 @@ from support.miniatures_lists import PICTURES, make_pictures
 
 from mpafer.datasets.columns import class_number
 from mpafer.datasets.ferfolder import FERFolder
-from mpafer.datasets.items import MissingDataError
+from mpafer.datasets.items import MissingDataError, Problems
 from mpafer.datasets.tables import read_table
 
 FORMS = {
@@ -203,3 +203,22 @@ def test_numbers_of_classes():
 def test_the_label_is_the_column_of_names(tmp_path):
     write(tmp_path / "x.csv", "image,label,emotion\na.jpg,5,happy\nb.jpg,1,sad")
     assert [row.label for row in read_table(tmp_path / "x.csv").rows] == ["happy", "sad"]
+
+
+def test_no_label_that_can_be_used(cfg, folder):
+    write(folder / "labels.csv", "path,label,split\n" + "\n".join(f"{file},99,{split}" for file, _, split in PICTURES))
+    cfg.DATASET.CLASS_IDS = "rafdb"
+    with pytest.raises(ValueError, match=r"line 2: '99' is neither a class nor the number of one \(1 to 7\)"):
+        FERFolder(cfg)
+    with pytest.raises(MissingDataError, match=r"no image in .* has a label that can be used"):
+        FERFolder(cfg, Problems(collecting=True))
+    write(folder / "labels.csv", "path,label,split\nann/shot 0.jpg,happy,train\neve/shot 0.jpg,99,test")
+    with pytest.raises(ValueError, match="which images are tested"):
+        FERFolder(cfg, Problems(collecting=True))
+
+
+def test_a_list_of_test_images_alone(cfg, folder):
+    for number, (file, _, _) in enumerate(PICTURES):
+        noise(folder / "test" / file, (16, 16), number)
+    write(folder / "labels.csv", "\n".join(f"test/{file},{label}" for file, label, _ in PICTURES))
+    assert FERFolder(cfg).test_only and len(FERFolder(cfg).test) == 9
