@@ -102,8 +102,8 @@ def assign_splits(table: Table, split: str) -> list[Row]:
         return [row._replace(split=split) for row in table.rows]
     if table.has_splits:
         return table.rows
-    tops = [SPLIT_NAMES.get(plain_header(Path(row.file.replace("\\", "/")).parts[0])) for row in table.rows if row.file]
-    if all(tops) and len(tops) == len(table.rows) and set(tops) != {"train"}:
+    tops = [SPLIT_NAMES.get(plain_header(row.file.replace("\\", "/").split("/")[0])) for row in table.rows]
+    if all(tops) and set(tops) != {"train"}:
         log.info("%s: the split is the first folder of each path", table.source)
         return [row._replace(split=top or "") for row, top in zip(table.rows, tops, strict=True)]
     return table.rows

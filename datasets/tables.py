@@ -46,6 +46,8 @@ def read_table(source: Path) -> Table:
         DataError: no text, no row, or columns that cannot be told apart; a line is named where one is at fault.
     """
     delimiter, lines = _cells(source)
+    if not lines:
+        raise DataError(f"{source} is empty")
     header = is_header(lines[0][1])
     body = lines[1:] if header else lines
     if not body:
@@ -64,9 +66,9 @@ def read_table(source: Path) -> Table:
         if splits is not None and not split:
             raise DataError(f"{where}: {cells[splits]!r} is no split; known: {', '.join(SPLIT_NAMES)}")
         rows.append(Row(where, cells[columns["file"]], cells[columns["label"]], split))
-    names = [f"{what} = column {place + 1}" for what, place in sorted(columns.items(), key=lambda item: item[1])]
-    if header:
-        names = [f"{name} {lines[0][1][columns[name.split()[0]]]!r}" for name in names]
+    titles = dict(enumerate(lines[0][1])) if header else {}
+    places = sorted(columns.items(), key=lambda item: item[1])
+    names = [f"{what} = column {place + 1} {titles.get(place, '')!r}".removesuffix(" ''") for what, place in places]
     said = f"{len(rows):,} rows, {DELIMITERS[delimiter]}, {'by its header' if header else 'no header'}"
     return Table(source, rows, f"{said}: {', '.join(names)}")
 

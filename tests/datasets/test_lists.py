@@ -161,6 +161,7 @@ def test_bad_line_is_named(cfg, folder, line, message):
     ("content", "message"),
     [
         ("", "is empty"),
+        (",,\n,,", "is empty"),
         ("path,label,split\n", "a header and no row"),
         ("a.jpg,1,2\nb.jpg,3,4", "which of its 3 columns is the label cannot be told; give it a header"),
         ("a.jpg\nb.jpg", "no column of labels"),
