@@ -105,7 +105,7 @@ parquet shards (data/train-*.parquet ...)
         if pictures is None:
             raise MissingDataError(f"{source} is there, but not its images: expected {folder / PICTURES[0]}/1/*.jpg")
         sources = [source, pictures, *sorted(place for place in pictures.iterdir() if place.is_dir())]
-        found = Found.of(*remembered(sources, "AffectNet csv", lambda: read_csv(source, pictures)))
+        found = Found.of(*remembered(sources, "AffectNet csv 2", lambda: read_csv(source, pictures)))
         faces = self.choose(found, pictures)
         paths = [f"{pictures}/{face.file}" for face in faces]
         if self.options.face_box >= 0:
