@@ -54,6 +54,7 @@ setup(
     ],
     extras_require={
         "cluster": ["submitit"],  # --launcher slurm
+        "parquet": ["pyarrow"],
         "dev": [
             "import-linter>=2.6",  # no circles: acyclic_siblings
             "mypy",

@@ -7,16 +7,19 @@ from copies in class folders (DAN, POSTER). Ids 8 to 10 (none, uncertain, no fac
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mpafer.common.options import Options
+from mpafer.common.options import option
 from mpafer.datasets.affectnet_files import Face, Found, find_lists, read_csv, read_npy
 from mpafer.datasets.crops import crop_faces
 from mpafer.datasets.fer_dataset import FERDataset, register_dataset
 from mpafer.datasets.folders import read_splits
 from mpafer.datasets.items import Item, MissingDataError, Splits, log
 from mpafer.datasets.labels import AFFECTNET_IDS, in_order
+from mpafer.datasets.mirrors import read_mirror
+from mpafer.datasets.numbers import NumberedOptions
 from mpafer.datasets.remembered import remembered
 from mpafer.prompting.expressions import CLASSES
 
@@ -27,10 +30,11 @@ NPY_SPLITS = {"train": "train_set", "test": "val_set"}
 
 
 @dataclass(frozen=True)
-class AffectNetOptions(Options):
+class AffectNetOptions(NumberedOptions):
     """``DATASET``."""
 
     face_box: float = -1.0  # the CSV release: cut to the face and this share a side; below 0 = whole
+    test_share: float = option(0.0, least=0.0, most=0.9)  # of a copy without a split: so much is tested
 
 
 @register_dataset
@@ -49,7 +53,20 @@ or, of the newer release,
   train_set/images/0.jpg ... train_set/annotations/0_exp.npy ... val_set/
 or, in class folders,
   train/{0,1,2,3,4,5,6,7}/*.jpg (AffectNet's ids; or train/happy/ ...) val/ (or valid/ or test/)
+or YOLO folders (train/images/, train/labels/*.txt, data.yaml), train/*.jpg with train_labels.csv, one labels.csv, or
+parquet shards (data/train-*.parquet ...)
 """
+    layouts = {  # noqa: RUF012
+        "the CSV release": (
+            "Manually_Annotated_file_lists/training.csv",
+            "Manually_Annotated_file_lists/validation.csv",
+            "Manually_Annotated_Images",
+        ),
+        "the npy release": ("train_set/images", "train_set/annotations", "val_set/images", "val_set/annotations"),
+        "class folders by number": ("train/0", "val/0"),
+        "class folders by name": ("train/happy", "val/happy"),
+        "YOLO folders": ("train/images", "train/labels", "valid/images", "valid/labels"),
+    }
     access = "signed licence, by a professor or lab manager, research only: http://mohammadmahoor.com/affectnet/"
 
     def read(self, folder: Path) -> Splits | None:
@@ -60,7 +77,12 @@ or, in class folders,
             self.set_published(500)
             return {split: self.read_csv(source, folder) for split, source in lists.items()}
         self.set_published(500)
-        return read_splits(folder, self.classes, self.problems, AFFECTNET_IDS | NO_CLASS)
+        splits = read_mirror(self, folder, "affectnet", also=NO_CLASS)
+        return splits or read_splits(folder, self.classes, self.problems, self.numbers)
+
+    def numbers(self, present: Collection[int]) -> Mapping[int, str]:
+        """What the ids of the files or folders mean."""
+        return self.number_classes(present, "affectnet", also=NO_CLASS)
 
     def set_published(self, contempt: int) -> None:
         test = (*7 * (500,), contempt)
@@ -83,7 +105,7 @@ or, in class folders,
         if pictures is None:
             raise MissingDataError(f"{source} is there, but not its images: expected {folder / PICTURES[0]}/1/*.jpg")
         sources = [source, pictures, *sorted(place for place in pictures.iterdir() if place.is_dir())]
-        found = Found.of(*remembered(sources, "AffectNet csv", lambda: read_csv(source, pictures)))
+        found = Found.of(*remembered(sources, "AffectNet csv 2", lambda: read_csv(source, pictures)))
         faces = self.choose(found, pictures)
         paths = [f"{pictures}/{face.file}" for face in faces]
         if self.options.face_box >= 0:
@@ -113,10 +135,12 @@ or, in class folders,
             log.warning("%s: %s %s, for example %s", self.name, f"{count:,}", what, example)
         if not found.faces:
             raise MissingDataError(f"{self.name}: none of the images listed was found under {place}")
-        return [face for face in found.faces if AFFECTNET_IDS[face.emotion] in self.classes]
+        ids = self.numbers(AFFECTNET_IDS.keys())
+        return [face for face in found.faces if ids[face.emotion] in self.classes]
 
     def items(self, faces: list[Face], paths: list[str]) -> list[Item]:
-        labels = (self.classes.index(AFFECTNET_IDS[face.emotion]) for face in faces)
+        ids = self.numbers(AFFECTNET_IDS.keys())
+        labels = (self.classes.index(ids[face.emotion]) for face in faces)
         return [Item(path, label) for path, label in zip(paths, labels, strict=True)]
 
 

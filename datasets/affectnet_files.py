@@ -13,7 +13,9 @@ import numpy as np
 
 from mpafer.common.errors import DataError
 from mpafer.common.progress import progress
+from mpafer.datasets.columns import class_number
 from mpafer.datasets.labels import AFFECTNET_IDS
+from mpafer.datasets.texts import readable
 from mpafer.inputs.reading import image_endings
 
 LISTS = {"train": "training.csv", "test": "validation.csv"}
@@ -85,7 +87,7 @@ def read_csv(source: Path, pictures: Path) -> Found:
     """
     there: dict[str, dict[str, str]] = {}  # sub-folder -> name in lower case -> real name
     faces, faults = [], Faults()
-    with open(source, newline="", encoding="utf-8-sig") as file:
+    with readable(source), open(source, newline="", encoding="utf-8-sig") as file:
         reader = csv.reader(file)
         for row in progress(reader, f"reading {source.name}"):
             if not row or row[0].strip().startswith("subDirectory"):
@@ -97,6 +99,8 @@ def read_csv(source: Path, pictures: Path) -> Found:
             if emotion not in AFFECTNET_IDS:
                 continue
             place, name = os.path.split(row[0].strip())
+            if os.path.isabs(place) or os.path.normpath(place).startswith(".."):
+                raise DataError(f"{where}: {row[0]!r} leads out of {pictures}; copy the image into it")
             if place not in there:
                 listed = os.listdir(pictures / place) if (pictures / place).is_dir() else []
                 there[place] = {entry.lower(): entry for entry in listed}
@@ -136,11 +140,8 @@ def read_npy(images: Path, notes: Path) -> Found:
 
 
 def _emotion(text: str, where: str) -> int:
-    try:
-        emotion = int(float(text))
-    except (ValueError, OverflowError):
-        emotion = -1
-    if not 0 <= emotion <= LAST_ID:
+    emotion = class_number(text)
+    if emotion is None or emotion > LAST_ID:
         raise DataError(f"{where}: the expression must be from 0 to {LAST_ID}, not {text!r}")
     return emotion
 

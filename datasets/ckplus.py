@@ -58,6 +58,11 @@ or, already cut and without neutral,
   CK+48/{anger,contempt,disgust,fear,happy,sadness,surprise}/S010_004_00000017.png ...
 or ckextended.csv (emotion,pixels,Usage)
 """
+    layouts = {  # noqa: RUF012
+        "the sequences": ("cohn-kanade-images", "Emotion", "Landmarks"),
+        "CK+48": ("CK+48/surprise", "CK+48/anger"),
+        "the CSV of pixels": ("ckextended.csv",),
+    }
     access = "signed agreement, by its form: http://www.jeffcohn.net"
 
     def read(self, folder: Path) -> Splits | None:

@@ -13,6 +13,7 @@ from mpafer.datasets.crops import crop_faces
 from mpafer.datasets.folders import class_folders, read_class_folders
 from mpafer.datasets.items import MissingDataError, Problems
 from mpafer.datasets.labels import CKPLUS_IDS
+from mpafer.datasets.texts import read_text
 from mpafer.prompting.expressions import CLASSES
 
 # Whose first frames are the neutral images: the sequences of our classes, all labelled ones, all, none.
@@ -84,9 +85,9 @@ def read_label(place: Path) -> tuple[str, str] | None:
     files = sorted(name for name in os.listdir(place) if name.endswith(ending)) if place.is_dir() else []
     if not files:
         return None
-    text = (place / files[-1]).read_text()
+    text = read_text(place / files[-1])
     try:
-        return CKPLUS_IDS[int(float(text.split()[0]))], files[-1].removesuffix(ending)
+        return CKPLUS_IDS[float(text.split()[0])], files[-1].removesuffix(ending)  # type: ignore[index] # 3.0 is 3
     except (IndexError, KeyError, ValueError):
         raise DataError(f"{place / files[-1]}: expected a number from 0 to 7, read {text!r}") from None
 
@@ -103,7 +104,7 @@ def cut_faces(frames: Sequence[Frame], folder: Path, margin: float, problems: Pr
                 "DATASET.FACE_BOX -1"
             )
         try:
-            numbers = [float(number) for number in source.read_text().split()]
+            numbers = [float(number) for number in read_text(source).split()]
             xs, ys = numbers[::2], numbers[1::2]
             box = min(xs), min(ys), max(xs), max(ys)
         except ValueError:

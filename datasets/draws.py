@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from mpafer.common.errors import OptionError
 from mpafer.datasets.items import Item
-from mpafer.prompting.expressions import canonical
+from mpafer.prompting.expressions import canonical, class_key
 
 
 def draw_shots(train: list[Item], val: list[Item], shots: int, seed: int) -> tuple[list[Item], list[Item]]:
@@ -44,8 +44,7 @@ def choose_classes(classes: Sequence[str], which: str) -> list[str]:
     half = (len(classes) + 1) // 2
     if which in ("all", "base", "new"):
         return list({"all": classes, "base": classes[:half], "new": classes[half:]}[which])
-    names = [name.strip().lower() for name in which.split(",")]
-    chosen = [name if name in classes else canonical(name) for name in names]
+    chosen = [key if (key := class_key(name)) in classes else canonical(name) for name in which.split(",")]
     if foreign := set(chosen) - set(classes):
         raise OptionError(f"DATASET.SUBSAMPLE_CLASSES: no class {', '.join(sorted(foreign))} in {', '.join(classes)}")
     if len(set(chosen)) < len(chosen):

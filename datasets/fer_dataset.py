@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from yacs.config import CfgNode
 
-from mpafer.common.errors import OptionError
+from mpafer.common.errors import DataError, OptionError
 from mpafer.common.extensions import enter
 from mpafer.common.options import Options
 from mpafer.datasets.draws import choose_classes, draw_shots, stratified_cut
 from mpafer.datasets.items import Item, MissingDataError, Problems, Splits, log
+from mpafer.datasets.nearly import Layouts, nearest
+from mpafer.datasets.numbers import Numbering, compare_orders, number_classes
 from mpafer.inputs.datum import Datum
 from mpafer.prompting.expressions import CLASSES
 
@@ -51,10 +53,12 @@ class FERDataset:
     # split -> images per class, or only their total
     published: dict[str, tuple[int, ...] | int] = {}  # noqa: RUF012 - a class's declaration
     tree: str  # the layout to show when nothing is found
+    layouts: Layouts = {}  # noqa: RUF012 - by name, what each needs, to tell which one a copy nearly is
     access: str  # where to ask for the data
     training_elsewhere = ""  # of a test set: how to get training images after all
     splits: Splits  # all that was found, before any choice of images or classes
     dataset_dir = ""  # where it was found
+    numbering: Numbering | None = None  # where labels or folders are numbers
     train_u = None  # a runner on Dassl asks for unlabelled images
 
     def __init__(self, cfg: CfgNode, problems: Problems | None = None) -> None:
@@ -67,6 +71,7 @@ class FERDataset:
         self.descriptions: str = cfg.DATASET.DESCRIPTIONS
         splits = self.splits = self.find(Path(cfg.DATASET.ROOT).expanduser().absolute())
         self.compare_counts(splits)
+        self.check_numbers(splits)
         self.tell_skipped()
         self.test_only = "train" not in splits
         if self.test_only and cfg.DATASET.NUM_SHOTS > 0:
@@ -120,8 +125,9 @@ class FERDataset:
                 self.dataset_dir = str(folder)
                 return splits
         places = ", ".join(name or "." for name in self.places())
+        seen = nearest(root, self.places(), self.layouts)
         raise MissingDataError(
-            f"{self.name} was not found in {root}\n(looked at {places}). "
+            f"{self.name} was not found in {root}\n(looked at {places}).\n{seen}\n"
             f"Expected there (DATASET.ROOT, --root):\n{self.tree.rstrip()}\nAccess: {self.access}"
         )
 
@@ -136,6 +142,43 @@ class FERDataset:
             if differing or found.total() != total:
                 shown = "; ".join([f"{found.total()} images (published {total})", ", ".join(differing)])
                 log.warning("%s %s: %s", self.name, split, shown.removesuffix("; "))
+
+    def number_classes(self, present: Collection[int], default: str, **others: Any) -> Mapping[int, str]:
+        """What the numbers of labels or folders mean, by DATASET.CLASS_IDS or else by `default`; it is said.
+
+        Raises:
+            DataError: there is no order: see `numbers.number_classes`.
+        """
+        chosen = getattr(self.options, "class_ids", "")
+        try:
+            before, self.numbering = self.numbering, number_classes(chosen, default, present, **others)
+        except DataError as error:
+            raise DataError(f"{self.name}: {error}") from None
+        if self.numbering != before:
+            log.info("%s: numbers are read as %s (DATASET.CLASS_IDS)", self.name, self.numbering)
+        return self.numbering.ids
+
+    def check_numbers(self, splits: Splits) -> None:
+        """Point out an order of the classes that fits the published counts better.
+
+        Raises:
+            DataError: by ``problems``: they fit that order alone.
+        """
+        if self.numbering is None and bool(getattr(self.options, "class_ids", False)):
+            log.warning("%s: DATASET.CLASS_IDS is not used: no label and no folder is a number", self.name)
+        if self.numbering is None:
+            return
+        found = {split: [self.classes[item.label] for item in items] for split, items in splits.items()}
+        published = {
+            split: dict(zip(self.classes, counts, strict=True))
+            for split, counts in self.published.items()
+            if not isinstance(counts, int) and found.get(split)
+        }
+        verdict, text = compare_orders(self.numbering, found, published)
+        if verdict == "stop":
+            self.problems.report(DataError(f"{self.name}: {text}"))
+        elif verdict:
+            log.warning("%s: %s", self.name, text)
 
     @property
     def skipped(self) -> dict[str, int]:

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from mpafer.common.options import Options, option
+from mpafer.common.options import option
 from mpafer.datasets.fer2013 import FOLDERS, find_pixels
 from mpafer.datasets.fer_dataset import FERDataset, register_dataset
 from mpafer.datasets.folders import read_splits
 from mpafer.datasets.items import Item, MissingDataError, Splits, locate
 from mpafer.datasets.labels import FERPLUS_IDS, in_order
+from mpafer.datasets.mirrors import read_mirror
+from mpafer.datasets.numbers import NumberedOptions
 from mpafer.datasets.votes import (
     PUBLISHED,
     PUBLISHED_PARTS,
@@ -33,7 +36,7 @@ PARTS = {"train": "FER2013Train", "val": "FER2013Valid", "test": "FER2013Test"}
 
 
 @dataclass(frozen=True)
-class FERPlusOptions(Options):
+class FERPlusOptions(NumberedOptions):
     """``DATASET``."""
 
     label_rule: str = option("majority", choices=tuple(RULES))  # from ten votes to a label, see docs/datasets.md
@@ -55,7 +58,13 @@ or, as microsoft/FERPlus writes them,
   fer2013new.csv, or a label.csv in each of the three
 or, in class folders,
   train/{angry,contempt,disgust,fear,happy,neutral,sad,suprise}/*.png validation/ test/
+or parquet shards (data/train-*.parquet ...)
 """
+    layouts = {  # noqa: RUF012
+        "pixels and votes": ("fer2013.csv", "fer2013new.csv"),
+        "the folders of microsoft/FERPlus": ("FER2013Train", "FER2013Valid", "FER2013Test", "fer2013new.csv"),
+        "class folders": ("train/angry", "validation/angry", "test/angry"),
+    }
     access = "votes: https://github.com/microsoft/FERPlus; images: FER2013, from Kaggle"
 
     def read(self, folder: Path) -> Splits | None:
@@ -74,13 +83,18 @@ or, in class folders,
             raise MissingDataError(f"{source} is there, but not its images: put fer2013.csv beside it")
         if folder.name.lower().replace("-", "") == "fer2013":
             return None  # class folders there are FER2013's labels
-        return read_splits(folder, self.classes, self.problems)
+        mirror = read_mirror(self, folder, "ferplus")
+        numbers = partial(self.number_classes, default="ferplus")
+        return mirror or read_splits(folder, self.classes, self.problems, numbers)
 
     def set_published(self, counts: Mapping[str, tuple[int, ...]]) -> None:
         self.published = {split: in_order(FERPLUS_IDS, count, self.classes) for split, count in counts.items()}
 
     def read_parts(self, folder: Path, source: Path, ballots: list[Ballot], rule: Rule) -> Splits:
-        """The three folders of images; of a name that occurs twice the later row's picture is the one on disk."""
+        """The three folders of images, of which those that get a label are needed.
+
+        Of a name that occurs twice the later row's picture is the one on disk.
+        """
         if self.options.label_rule == "majority":
             self.set_published(PUBLISHED_PARTS[source.name if ballots else "label.csv"])
         splits: Splits = {}
@@ -90,24 +104,30 @@ or, in class folders,
                 raise MissingDataError(f"no votes for {folder / part}: expected {source} or {labels}")
             chosen = [ballot for ballot in ballots or read_label_csv(labels, split) if ballot.split == split]
             by_name = {ballot.name: ballot for ballot in chosen if ballot.name}
-            paths = locate(folder / part, ["{}"], list(by_name), labels, self.problems) if by_name else []
+            elected = [ballot for ballot in by_name.values() if self.winner(ballot, rule)]
+            names = [ballot.name for ballot in elected]
+            paths = locate(folder / part, ["{}"], names, labels, self.problems) if names else []
             if paths is None:
                 raise MissingDataError(
                     f"{labels} is there, but none of its images in {folder / part}: make them with "
                     "generate_training_data.py of microsoft/FERPlus, or put fer2013.csv beside fer2013new.csv"
                 )
-            splits[split] = self.elect(list(by_name.values()), paths, rule)[split]
+            splits[split] = self.elect(elected, paths, rule)[split]
         return splits
 
     def elect(self, ballots: Sequence[Ballot], paths: Sequence[str], rule: Rule) -> Splits:
         """The images whose votes make a class of ours, by split."""
         splits: Splits = {split: [] for split in PARTS}
         for ballot, path in zip(ballots, paths, strict=True):
-            elected = rule(ballot.votes)
-            winner = FERPLUS_IDS.get(elected) if elected is not None else None  # None: no label, unknown, no face
-            if ballot.name and winner in self.classes:
+            if winner := self.winner(ballot, rule):
                 splits[ballot.split].append(Item(path, self.classes.index(winner)))
         return splits
+
+    def winner(self, ballot: Ballot, rule: Rule) -> str:
+        """The class of ours that a named image gets; "" = none: no label, unknown, no face."""
+        elected = rule(ballot.votes)
+        name = FERPLUS_IDS.get(elected, "") if elected is not None else ""
+        return name if ballot.name and name in self.classes else ""
 
 
 @register_dataset

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from mpafer.common.errors import DataError
 from mpafer.datasets.items import Item, MissingDataError, Problems, Splits
+from mpafer.datasets.numbers import CURE
 from mpafer.datasets.walking import find_images, note_outside
-from mpafer.prompting.expressions import canonical
+from mpafer.prompting.expressions import canonical, is_expression
 
 SPLITS = {"train": ("train", "training"), "val": ("val", "valid", "validation"), "test": ("test", "testing")}
 
@@ -23,13 +24,15 @@ def split_folders(folder: Path) -> dict[str, Path]:
     return found
 
 
-def class_folders(folder: Path, ids: Mapping[int, str] | None = None, own: Sequence[str] = ()) -> dict[str, str]:
+def class_folders(
+    folder: Path, ids: Mapping[int, str] | None = None, name_class: Callable[[str], str] = canonical
+) -> dict[str, str]:
     """Sub-folder's name -> class, sorted by name; hidden folders and the like are passed over.
 
     Args:
         folder: what holds the class folders.
         ids: the data set's own ids -> class, for folders named by number.
-        own: classes beside the known ones.
+        name_class: name -> class; it raises a DataError for what is none.
 
     Raises:
         DataError: a folder whose name is no class.
@@ -38,19 +41,33 @@ def class_folders(folder: Path, ids: Mapping[int, str] | None = None, own: Seque
     for name in sorted(os.listdir(folder)):
         if name.startswith((".", "__", "mpafer_")) or not (folder / name).is_dir():
             continue
-        if ids and name.isdecimal() and int(name) in ids:
-            found[name] = ids[int(name)]
-        elif name.strip().lower() in own:
-            found[name] = name.strip().lower()
+        if name.isdecimal():
+            if int(name) not in (ids or {}):
+                raise DataError(f"{folder / name} is no class folder: no class has the number {name}; {CURE}")
+            found[name] = (ids or {})[int(name)]
         else:
             try:
-                found[name] = canonical(name)
+                found[name] = name_class(name)
             except ValueError as error:
                 raise DataError(
                     f"{folder / name} is no class folder: {error}. Rename it or move it away; a class of your own "
-                    "needs FERFolder and its text in DATASET.DESCRIPTIONS"
+                    "needs FERFolder, and to be trained on or described in DATASET.DESCRIPTIONS"
                 ) from None
     return found
+
+
+def has_classes(folder: Path) -> bool:
+    """Whether a folder's sub-folders are classes, by numbers or by names: then it is meant to hold such."""
+    if not folder.is_dir():
+        return False
+    names = [name for name in os.listdir(folder) if not name.startswith((".", "_")) and (folder / name).is_dir()]
+    return bool(names) and sum(name.isdecimal() or is_expression(name) for name in names) > len(names) / 2
+
+
+def numbered_folders(places: Iterable[Path]) -> set[int]:
+    """The numbers that folders are named by, in any of the places."""
+    paths = [place / name for place in places for name in os.listdir(place) if name.isdecimal()]
+    return {int(path.name) for path in paths if path.is_dir()}
 
 
 def read_class_folders(
@@ -74,9 +91,18 @@ def read_class_folders(
 
 
 def read_splits(
-    folder: Path, classes: Sequence[str], problems: Problems, ids: Mapping[int, str] | None = None
+    folder: Path,
+    classes: Sequence[str],
+    problems: Problems,
+    number_classes: Callable[[Collection[int]], Mapping[int, str]] | None = None,
 ) -> Splits | None:
     """Class folders in train/, test/ and perhaps val/, every class in each; None where there is no such pair.
+
+    Args:
+        folder: what holds the splits' folders.
+        classes: those wanted.
+        problems: told of what is missing.
+        number_classes: asked for number -> class where folders are named by number.
 
     Raises:
         MissingDataError: by ``problems``: a class without a folder; it is named.
@@ -84,6 +110,8 @@ def read_splits(
     found = split_folders(folder)
     if not {"train", "test"} <= found.keys():
         return None
+    present = numbered_folders(found.values())
+    ids = number_classes(present) if present and number_classes else None
     named = {split: class_folders(place, ids) for split, place in found.items()}
     if not named["train"]:
         return None

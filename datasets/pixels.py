@@ -18,6 +18,7 @@ from mpafer.common.errors import DataError
 from mpafer.common.files import keep_folder
 from mpafer.common.progress import progress
 from mpafer.datasets.remembered import kept, remembered, save_image
+from mpafer.datasets.texts import readable
 
 SIDE = 48
 USAGES = {"Training": "train", "PublicTest": "val", "PrivateTest": "test"}
@@ -67,7 +68,7 @@ def read_pixels(source: Path, emotions: int) -> list[Row]:
 
 def _parse(source: Path, emotions: int) -> Iterator[tuple[int, str, bytes]]:
     """Emotion, split and pixels of each row."""
-    with open(source, newline="", encoding="utf-8-sig") as file:
+    with readable(source), open(source, newline="", encoding="utf-8-sig") as file:
         reader = csv.reader(file, skipinitialspace=True)
         header = [name.strip() for name in next(reader, [])]
         if missing := [name for name in ("emotion", "pixels", "Usage") if name not in header]:

@@ -7,15 +7,17 @@ as the mirror in class folders.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 from mpafer.datasets.crops import crop_faces
 from mpafer.datasets.fer_dataset import FERDataset, register_dataset
-from mpafer.datasets.folders import read_splits
+from mpafer.datasets.folders import has_classes, read_splits
 from mpafer.datasets.items import Item, MissingDataError, Problems, Splits, locate
-from mpafer.datasets.labels import RAFDB_IDS
+from mpafer.datasets.mirrors import read_mirror
+from mpafer.datasets.numbers import NumberedOptions
 from mpafer.datasets.rafdb_lists import find_rows
+from mpafer.datasets.texts import read_text
 
 # The zip files bear their folder's name, so many people unpack them one level deeper. `aligned_224` is the
 # re-alignment of CEPrompt and APViT, boxes without a suffix are CD-FER's.
@@ -35,6 +37,7 @@ BOXES = (
 
 @register_dataset
 class RAFDB(FERDataset):
+    Options = NumberedOptions
     folders = ("RAF-DB", "RAF", "RAFDB", "rafdb", "raf-db", "raf-basic", "basic", "")
     published = {  # noqa: RUF012
         "train": (1290, 281, 717, 4772, 1982, 705, 2524),
@@ -49,30 +52,45 @@ RAF-DB/ (or RAF/, rafdb/, raf-basic/; or the folder itself)
 or, without aligned images, the faces being cut out once along the annotated boxes,
     Image/original/train_00001.jpg ...
     Annotation/boundingbox/train_00001_boundingbox.txt ...
-or, in class folders with the official ids 1 to 7,
-  DATASET/{train,test}/{1,2,3,4,5,6,7}/*.jpg (or train/ and test/ right here)
+or, in class folders with the official ids 1 to 7 or with names,
+  DATASET/{train,test}/{1,2,3,4,5,6,7}/*.jpg (or train/ and test/ right here; or train/happy/ ...)
+or train/*.jpg with train_labels.csv, test/*.jpg with test_labels.csv; or parquet shards
 """
+    layouts = {  # noqa: RUF012
+        "the official layout": ("basic/EmoLabel/list_patition_label.txt", "basic/Image/aligned"),
+        "the official layout without basic/": ("EmoLabel/list_patition_label.txt", "Image/aligned"),
+        "class folders": ("DATASET/train/1", "DATASET/test/1"),
+        "class folders without DATASET/": ("train/1", "test/1"),
+        "flat folders with lists": ("train", "train_labels.csv", "test", "test_labels.csv"),
+    }
     access = "free for non-commercial research, by e-mail to the authors: http://www.whdeng.cn/RAF/model1.html"
 
     def read(self, folder: Path) -> Splits | None:
         for place in (folder, folder / "basic"):
-            if (splits := read_official(place, RAFDB_IDS, self.problems)) is not None:
+            if (splits := read_official(place, self.classes, self.numbers, self.problems)) is not None:
                 return splits
         for place in (folder, folder / "DATASET"):
-            if (place / "train" / "1").is_dir():
-                return read_splits(place, self.classes, self.problems, RAFDB_IDS)
-        return None
+            if has_classes(place / "train"):
+                return read_splits(place, self.classes, self.problems, self.numbers)
+        return read_mirror(self, folder, "rafdb")
+
+    def numbers(self, present: Collection[int]) -> Mapping[int, str]:
+        """What the ids of the list or folders mean."""
+        return self.number_classes(present, "rafdb")
 
 
-def read_official(folder: Path, ids: Mapping[int, str], problems: Problems) -> Splits | None:
+def read_official(
+    folder: Path, classes: Sequence[str], numbers: Callable[[Collection[int]], Mapping[int, str]], problems: Problems
+) -> Splits | None:
     """A list of names and labels, and aligned images of these names; else faces cut out of the originals.
 
     Args:
         folder: what holds EmoLabel/ and Image/; without a list in it there is nothing to read: None.
-        ids: the list's ids -> classes, in the order of the labels.
+        classes: in the order of the labels.
+        numbers: asked for number -> class.
         problems: told of what is missing or wrong.
     """
-    found = find_rows(folder / "EmoLabel", ids, problems)
+    found = find_rows(folder / "EmoLabel", classes, numbers, problems)
     if found is None:
         return None
     source, rows = found
@@ -86,7 +104,7 @@ def read_official(folder: Path, ids: Mapping[int, str], problems: Problems) -> S
                 f"{folder}/Annotation/boundingbox/{stems[0]}_boundingbox.txt and so on"
             )
         try:
-            texts = [Path(box).read_text() for box in boxes]
+            texts = [read_text(Path(box)) for box in boxes]
             paths = crop_faces(originals, texts, boxes, folder / "Image", problems)
         except (OSError, ValueError) as error:
             problems.report(error)

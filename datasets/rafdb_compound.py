@@ -26,7 +26,8 @@ RAF-DB/ (or RAF/, rafdb/)
     EmoLabel/list_patition_label.txt (ids 1 to 11)
     Image/aligned/*_aligned.jpg, named as in the list (or Image/original/ with Annotation/boundingbox/)
 """
+    layouts = {"the official layout": ("EmoLabel/list_patition_label.txt", "Image/aligned")}  # noqa: RUF012
     access = RAFDB.access
 
     def read(self, folder: Path) -> Splits | None:
-        return read_official(folder, COMPOUND_IDS, self.problems)
+        return read_official(folder, self.classes, lambda _: COMPOUND_IDS, self.problems)

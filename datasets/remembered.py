@@ -21,6 +21,13 @@ def save_image(image: Image.Image, target: Path, form: str, **options: Any) -> N
     os.replace(draft, target)
 
 
+def save_bytes(content: bytes, target: Path) -> None:
+    """Write a small file that appears whole or not at all, as `save_image` does."""
+    draft = target.with_name(f".{target.name}.{os.getpid()}")
+    draft.write_bytes(content)
+    os.replace(draft, target)
+
+
 def kept(folder: Path) -> set[str]:
     """The names of the files in a folder of made images; an empty one, which a crash left, is to be made again."""
     with os.scandir(folder) as entries:

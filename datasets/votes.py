@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from mpafer.common.errors import DataError
 from mpafer.datasets.pixels import USAGES
+from mpafer.datasets.texts import readable
 
 VOTED = 10  # columns of votes: eight classes, unknown, no face
 Rule = Callable[[Sequence[int]], int | None]  # votes -> winning column, None = the image is dropped
@@ -141,7 +142,7 @@ def read_label_csv(source: Path, split: str) -> list[Ballot]:
 
 def _read(source: Path, parts: Callable[[list[str]], tuple[str, str, list[str]]]) -> list[Ballot]:
     ballots = []
-    with open(source, newline="", encoding="utf-8-sig") as file:
+    with readable(source), open(source, newline="", encoding="utf-8-sig") as file:
         reader = csv.reader(file, skipinitialspace=True)
         for row in reader:
             if not row or (reader.line_num == 1 and "neutral" in [name.strip().lower() for name in row]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,13 +11,16 @@ import yaml
 from mpafer.common.errors import DataError, MissingFileError
 from mpafer.prompting.expressions import COMPOUND, class_key
 
+logger = logging.getLogger(__name__)
+
 DESCRIPTIONS = Path(__file__).with_name("descriptions.yaml")
 
 
 def load_descriptions(path: str | Path | None = None, classnames: Sequence[str] | None = None) -> dict[str, str]:
     """Class name -> description, from a YAML or JSON mapping; by default Table 1 of the paper's supplement.
 
-    A compound expression that the file does not describe gets the descriptions of its two basic ones.
+    A class that the file does not describe has the text of the shipped table, a compound expression those of its two
+    basic ones.
 
     Args:
         path: the file; None or "" = the shipped table.
@@ -25,9 +29,30 @@ def load_descriptions(path: str | Path | None = None, classnames: Sequence[str] 
 
     Raises:
         MissingFileError: no such file.
-        DataError: not a mapping of names to texts; a class twice; a class missing.
+        DataError: not a mapping of names to texts; a class twice; a class missing there and in the shipped table.
     """
     source = Path(path).expanduser() if path else DESCRIPTIONS
+    table = read_descriptions(source)
+    if classnames is None:
+        return table
+    if source != DESCRIPTIONS:
+        shipped = read_descriptions(DESCRIPTIONS)
+        lacking = [key for key in map(class_key, classnames) if key not in table]
+        needed = {part for key in lacking for part in COMPOUND.get(key, (key,))}
+        if borrowed := sorted(needed & shipped.keys() - table.keys()):
+            logger.warning("%s does not describe %s: the shipped texts are taken", source, ", ".join(borrowed))
+        table = shipped | table
+    for name, (first, second) in COMPOUND.items():
+        if first in table and second in table:
+            table.setdefault(name, f"{table[first]} {table[second]}")
+    missing = [name for name in classnames if class_key(name) not in table]
+    if missing:
+        raise DataError(f"{source} has no description of {', '.join(missing)}; it has {', '.join(table)}")
+    return {name: table[class_key(name)] for name in classnames}
+
+
+def read_descriptions(source: Path) -> dict[str, str]:
+    """Class name, as `class_key` has it -> text, of a file."""
     if not source.is_file():
         raise MissingFileError(f"no file of descriptions at {source} (DATASET.DESCRIPTIONS)")
     try:
@@ -43,12 +68,4 @@ def load_descriptions(path: str | Path | None = None, classnames: Sequence[str] 
         if class_key(str(name)) in table:
             raise DataError(f"{source} describes {class_key(str(name))!r} twice, the second time as {name!r}")
         table[class_key(str(name))] = text.strip()
-    if classnames is None:
-        return table
-    for name, (first, second) in COMPOUND.items():
-        if name in classnames and first in table and second in table:
-            table.setdefault(name, f"{table[first]} {table[second]}")
-    missing = [name for name in classnames if class_key(name) not in table]
-    if missing:
-        raise DataError(f"{source} has no description of {', '.join(missing)}; it has {', '.join(table)}")
-    return {name: table[class_key(name)] for name in classnames}
+    return table

@@ -5,6 +5,9 @@ Label i means CLASSES[i] in every data set, so a head trained on one can be test
 
 from __future__ import annotations
 
+import difflib
+import re
+
 from mpafer.common.errors import DataError
 
 CLASSES = ("surprise", "fear", "disgust", "happiness", "sadness", "anger", "neutral", "contempt")
@@ -39,13 +42,18 @@ COMPOUND = {
 }
 
 
+def plain_name(name: str) -> str:
+    """A class's name in lower case, with single blanks for what separates its words: blanks, "_" and "-"."""
+    return " ".join(re.split(r"[\s_-]+", name.strip().lower())).strip()
+
+
 def canonical(name: str) -> str:
     """The canonical spelling of a class name, in any case of letters.
 
     Raises:
         DataError: we know no such expression.
     """
-    key = name.strip().lower()
+    key = plain_name(name)
     key = ALIASES.get(key, key)
     if key not in CLASSES:
         known = ", ".join(CLASSES)
@@ -58,4 +66,22 @@ def class_key(name: str) -> str:
     try:
         return canonical(name)
     except DataError:
-        return name.strip().lower()
+        return plain_name(name)
+
+
+def own_class(name: str) -> str:
+    """Like `class_key`, but a name that is nearly a known one is taken for a slip of the pen.
+
+    Raises:
+        DataError: so near is it, or it is empty or a number.
+    """
+    key = class_key(name)
+    near = difflib.get_close_matches(key, [*CLASSES, *ALIASES], n=1, cutoff=0.85)
+    if key not in CLASSES and (near or not key or key.isdecimal()):
+        raise DataError(f"unknown expression {name!r}{f': did you mean {near[0]}?' if near else ''}")
+    return key
+
+
+def is_expression(name: str) -> bool:
+    """Whether a name, in any spelling we know, is one of CLASSES."""
+    return class_key(name) in CLASSES

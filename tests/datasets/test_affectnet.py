@@ -135,6 +135,7 @@ def test_a_list_without_any_image(cfg, tmp_path):
     [
         (affectnet_row("1/a.jpg", 11), r"training\.csv, line 24: the expression must be from 0 to 10, not '11'"),
         (affectnet_row("1/a.jpg", "happy"), "not 'happy'"),
+        (affectnet_row("1/a.jpg", "3.7"), "not '3.7'"),
         (affectnet_row("1/a.jpg", "nan"), "not 'nan'"),
         (affectnet_row("1/a.jpg", "inf"), "not 'inf'"),
         ("1/a.jpg,1,2", "line 24: expected 9 columns"),
@@ -191,7 +192,7 @@ def test_annotations_and_images_without_the_other(cfg, tmp_path, caplog):
     assert "have no image, for example 0_exp.npy" in caplog.text and "no annotation, for example 2.jpg" in caplog.text
 
 
-@pytest.mark.parametrize("value", ["12", "-1", "happy", np.zeros(3), ""])
+@pytest.mark.parametrize("value", ["12", "-1", "3.7", 3.7, "happy", np.zeros(3), ""])
 def test_bad_annotation_is_named(cfg, tmp_path, value):
     path = make_affectnet_npy(tmp_path) / "val_set/annotations/0_exp.npy"
     np.save(path, value)

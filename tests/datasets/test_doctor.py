@@ -25,6 +25,7 @@ from support.miniatures_fer import (
     make_ferplus,
     make_ferplus_parts,
 )
+from support.miniatures_lists import PICTURES, make_facial_expressions, make_pictures, make_shard, make_yolo
 
 from mpafer.datasets import items as files
 from mpafer.datasets.__main__ import main
@@ -456,3 +457,27 @@ def test_every_data_set_is_looked_over(
     assert "counts" in kinds(report) and "To do:" in text  # a miniature has not the published number of images
     if name == "rafdb_compound":  # of which only the totals are published
         assert "3,162" in text and "train: 22 images, published 3162" in text
+
+
+def make_list(root: Path) -> None:
+    folder = make_pictures(root / "ferfolder")
+    noise(folder / "ann/unlisted.jpg", (16, 16), 99)
+    rows = [f"{file},{label},{split}" for file, label, split in PICTURES]
+    write(folder / "labels.csv", "\n".join([*rows, "ann/nowhere.jpg,happy,train", "ann/shot 0.jpg,3.7,train"]))
+
+
+@pytest.mark.parametrize(
+    ("name", "make", "options", "found"),
+    [
+        ("ferfolder", make_list, ("DATASET.LIST", "labels.csv"), {"missing", "lists", "unlisted", "small"}),
+        ("affectnet8", lambda root: make_yolo(root / "AffectNet", ["anger"] * 8), (), {"empty"}),
+        ("fer2013", lambda root: make_shard(root / "fer2013/train.parquet", range(7)), (), {"loader"}),
+        ("facial_expressions", make_facial_expressions, (), {"unlisted", "counts"}),
+    ],
+)  # fmt: skip
+def test_copies_are_looked_over(check, tmp_path, name, make, options, found):
+    if name == "fer2013":
+        pytest.importorskip("pyarrow")
+    make(tmp_path)
+    _, text, report = check("--jobs", "1", *options, name=name)
+    assert set(kinds(report)) >= found, text

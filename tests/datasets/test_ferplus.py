@@ -139,13 +139,24 @@ def test_parts_without_votes_or_images(cfg, tmp_path):
         FERPlus(cfg)
     shutil.rmtree(folder)
     folder = make_ferplus_parts(tmp_path)
-    next((folder / "FER2013Test").glob("*.png")).unlink()
-    with pytest.raises(MissingDataError, match=r"1 of the 12 files for .*FER2013Test/label\.csv are missing"):
+    labelled = Path(FERPlus(cfg).test[0].impath)
+    labelled.unlink()
+    with pytest.raises(MissingDataError, match=r"1 of the 8 files for .*FER2013Test/label\.csv are missing"):
         FERPlus(cfg)
     for image in (folder / "FER2013Train").glob("*.png"):
         image.unlink()
     with pytest.raises(MissingDataError, match=r"none of its images .*generate_training_data\.py"):
         FERPlus(cfg)
+
+
+def test_pictures_without_a_label_are_not_needed(cfg, tmp_path):
+    folder = make_ferplus_parts(tmp_path)
+    data = FERPlus(cfg)
+    used = {datum.impath for datum in [*data.train_x, *data.val, *data.test]}
+    rest = [path for path in folder.glob("*/*.png") if str(path) not in used]
+    for path in rest:
+        path.unlink()
+    assert rest and FERPlus(cfg).train_x == data.train_x
 
 
 def test_votes_without_images(cfg, tmp_path):

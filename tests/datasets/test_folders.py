@@ -53,8 +53,11 @@ def test_compound_descriptions_are_made_of_the_basic_ones(tmp_path):
     own = tmp_path / "own.json"
     own.write_text(json.dumps({"sad": "Tears.", "angry": "A frown.", "sadly angry": "Both."}))
     assert load_descriptions(own, ["sadly angry", "anger"]) == {"sadly angry": "Both.", "anger": "A frown."}
-    with pytest.raises(ValueError, match="no description of happily surprised"):
-        load_descriptions(own, ["happily surprised"])
+    texts = load_descriptions(own, ["happily surprised", "sadly disgusted"])
+    assert texts["happily surprised"].startswith(basic["happiness"]), "what is missing is the shipped table's"
+    assert texts["sadly disgusted"] == f"Tears. {basic['disgust']}"
+    with pytest.raises(ValueError, match="no description of bored"):
+        load_descriptions(own, ["bored"])
 
 
 def test_compound_prompts_fit(tmp_path):
@@ -117,10 +120,11 @@ def test_two_spellings_of_a_class_are_one(cfg, tmp_path):
     assert tally(FERFolder(cfg).train_x) == {"happiness": 2, "sadness": 1}
 
 
-def test_classes_of_ones_own_must_be_described(cfg, tmp_path):
+def test_classes_of_ones_own(cfg, tmp_path):
     make_folders(tmp_path / "ferfolder", {"train": ["happy", "Bored"], "test": ["happy", "Bored"]})
-    with pytest.raises(ValueError, match=r"train/Bored is no class folder: unknown expression 'Bored'.*DESCRIPTIONS"):
-        FERFolder(cfg)
+    assert FERFolder(cfg).classnames == ["happiness", "bored"], "texts are asked for by the methods that use them"
+    with pytest.raises(ValueError, match=r"no description of bored"):
+        load_descriptions(classnames=FERFolder(cfg).classnames)
     own = tmp_path / "own.yaml"
     own.write_text("happy: A grin.\nbored: Half-closed eyes.\n")
     cfg.DATASET.DESCRIPTIONS = str(own)
@@ -129,9 +133,40 @@ def test_classes_of_ones_own_must_be_described(cfg, tmp_path):
     assert FERFolder(cfg).classnames == ["bored"]
 
 
-def test_numbers_are_not_understood(cfg, tmp_path):
+def test_a_test_sets_own_classes_must_be_described(cfg, tmp_path):
+    make_folders(tmp_path / "ferfolder", {"test": ["happy", "Bored"]})
+    with pytest.raises(ValueError, match=r"test/Bored is no class folder: unknown expression 'Bored'.*DESCRIPTIONS"):
+        FERFolder(cfg)
+    own = tmp_path / "own.yaml"
+    own.write_text("bored: Half-closed eyes.\n")
+    cfg.DATASET.DESCRIPTIONS = str(own)
+    assert FERFolder(cfg).classnames == [*CLASSES[:7], "bored"]
+
+
+def test_a_slip_of_the_pen_is_no_class(cfg, tmp_path):
+    make_folders(tmp_path / "ferfolder", {"train": ["hapiness", "sad"], "test": ["sad"]})
+    with pytest.raises(ValueError, match=r"train/hapiness is no class folder: .*did you mean happiness\?"):
+        FERFolder(cfg)
+
+
+def test_blanks_and_dashes_are_alike(cfg, tmp_path):
+    names = ["Pleasant_Surprise", "pleasant-surprise", "pleasant  surprise", "happy"]
+    make_folders(tmp_path / "ferfolder", {"train": names, "test": ["pleasant surprise", "happy"]})
+    own = tmp_path / "own.yaml"
+    own.write_text("Pleasant Surprise: A smile with raised brows.\n")
+    cfg.DATASET.DESCRIPTIONS = str(own)
+    data = FERFolder(cfg)
+    assert tally(data.train_x) == {"pleasant surprise": 3, "happiness": 1}
+    cfg.DATASET.SUBSAMPLE_CLASSES = "Pleasant_Surprise"
+    assert FERFolder(cfg).classnames == ["pleasant surprise"]
+    texts = load_descriptions(own, data.classnames)
+    assert texts["pleasant surprise"].startswith("A smile"), "happiness has the shipped text"
+    assert texts["happiness"] == load_descriptions()["happiness"]
+
+
+def test_numbers_are_not_understood_by_themselves(cfg, tmp_path):
     make_folders(tmp_path / "ferfolder", {"train": ["0", "1"], "test": ["0", "1"]})
-    with pytest.raises(ValueError, match=r"train/0 is no class folder: unknown expression '0'"):
+    with pytest.raises(ValueError, match=r"FERFolder: the classes are numbers \(0, 1\).*DATASET\.CLASS_IDS"):
         FERFolder(cfg)
 
 

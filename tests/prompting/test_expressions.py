@@ -55,10 +55,22 @@ def test_users_own_descriptions(tmp_path, ending):
     }
 
 
+def test_classes_that_a_file_lacks_have_the_shipped_text(tmp_path, caplog):
+    own = tmp_path / "mine.yaml"
+    own.write_text('{"Pleasant_Surprise": "A smile with raised brows.", "angry": "A frown."}')
+    texts = load_descriptions(own, ["pleasant surprise", "anger", "fear"])
+    assert texts == {
+        "pleasant surprise": "A smile with raised brows.",
+        "anger": "A frown.",
+        "fear": load_descriptions()["fear"],
+    }
+    assert "does not describe fear: the shipped texts are taken" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ('{"happy": "A grin."}', "no description of anger.*it has happiness"),
+        ('{"happy": "A grin."}', "no description of bored.*it has .*happiness"),
         ('["a", "b"]', "must map class names"),
         ('{"anger": 3}', "'anger' must be a text"),
         ('{"anger": "a", "angry": "b"}', "'anger' twice"),
@@ -69,7 +81,7 @@ def test_bad_descriptions_name_the_file(tmp_path, content, message):
     own = tmp_path / "mine.yaml"
     own.write_text(content)
     with pytest.raises(ValueError, match=message) as error:
-        load_descriptions(own, ["anger"])
+        load_descriptions(own, ["bored"])
     assert str(own) in str(error.value)
 
 

@@ -104,7 +104,7 @@ def test_a_run_has_its_own_methods_and_data_sets_options_only() -> None:
     assert dict(leaves(stored)).keys() == dict(leaves(config)).keys()
     rules = run_config("CoOp", "ferplus").DATASET
     assert rules.LABEL_RULE == "majority" and "FOLD" not in rules
-    assert list(run_config().TRAINER) == ["NAME"] and set(run_config("MPAFER", "rafdb").DATASET) == set(
+    assert list(run_config().TRAINER) == ["NAME"] and set(run_config("MPAFER", "sketchfer").DATASET) == set(
         run_config().DATASET
     )
 
