@@ -115,7 +115,7 @@ class ImageStore:
             print(f"* {self.path} is damaged: the images that suffered are decoded again", flush=True)
         path, place = self.paths[number], self.places[number].tolist()
         content = image_content(path).digest
-        array = np.ascontiguousarray(self.decode(path))
+        array = np.array(self.decode(path))
         if content != self.contents[number] or list(array.shape) != place[1:]:
             raise DataError(f"the image {path} changed while it was used: start the run again")
         if xxhash.xxh3_64_intdigest(array.data) == self.sums[number]:
