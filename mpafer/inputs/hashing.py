@@ -27,6 +27,7 @@ VERSION = 1  # of the memory's form, and of how a hash is made
 PARTS = 64
 SETTLED = 2.0  # seconds: of a file that changed later than that before it was read, the times may hide another change
 BLOCK, TASK = 1 << 20, 128  # bytes read at a time; files that a thread is given at a time
+THREADS = 8  # more than there may be cores: they wait for the disk
 WAIT = 60.0  # seconds for another process to write its part of the memory
 logger = logging.getLogger(__name__)
 Stamp = list[int]  # what changes when a file does: size, time of change, time of its entry's change, inode
@@ -121,7 +122,7 @@ def remember(contents: Iterable[Content]) -> None:
 
 def _read_all(paths: Sequence[str]) -> Iterator[Content]:
     tasks = [paths[start : start + TASK] for start in range(0, len(paths), TASK)]
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(THREADS) as pool:
         for contents in pool.map(_read_some, tasks):
             yield from contents
 

@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -18,21 +19,16 @@ from mpafer.engine import holding
 from mpafer.engine.holding import HOLDER, LOCK, FolderInUseError, held
 
 HOLD = """
-import os, sys, time
+import sys, time
 from mpafer.engine.holding import held
 with held(sys.argv[1]):
-    if sys.argv[2:] and os.fork() == 0:  # a data loader's worker, which outlives a killed run for a while
-        print("held", flush=True)
-        time.sleep(float(sys.argv[2]))
-        os._exit(0)
-    if not sys.argv[2:]:
-        print("held", flush=True)
+    print("held", flush=True)
     time.sleep(60)
 """
 
 
-def hold(folder: Path, *words: str) -> subprocess.Popen[str]:
-    process = subprocess.Popen([sys.executable, "-c", HOLD, str(folder), *words], stdout=subprocess.PIPE, text=True)
+def hold(folder: Path) -> subprocess.Popen[str]:
+    process = subprocess.Popen([sys.executable, "-c", HOLD, str(folder)], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None and process.stdout.readline() == "held\n"
     return process
 
@@ -55,15 +51,19 @@ def test_a_second_run_is_told_who_has_the_folder(tmp_path: Path) -> None:
         pass
 
 
-def test_workers_that_outlive_a_killed_run_are_waited_for(tmp_path: Path, monkeypatch) -> None:
-    process = hold(tmp_path, "2")
-    process.kill()
-    process.wait()
-    with monkeypatch.context() as patch, pytest.raises(FolderInUseError), held(tmp_path):
+def test_a_lock_that_outlives_its_killed_run_is_waited_for(tmp_path: Path, monkeypatch) -> None:
+    """Its data loader's workers have it too, until they notice."""
+    with subprocess.Popen(["true"]) as ended:  # a number that no process has now
+        pass
+    worker = FileLock(tmp_path / LOCK, thread_local=False)
+    worker.acquire()
+    (tmp_path / HOLDER).write_text(f"{ended.pid} {socket.gethostname()}\n")
+    with monkeypatch.context() as patch:
         patch.setattr(holding, "ENDING", 0.1)
-        with held(tmp_path):
+        with pytest.raises(FolderInUseError), held(tmp_path):
             pass
     start = time.monotonic()
+    threading.Timer(1, worker.release).start()
     with held(tmp_path):
         assert time.monotonic() - start > 0.5
 
