@@ -50,6 +50,7 @@ setup(
         "torchmetrics",
         "torchvision",
         "tqdm",
+        "xxhash>=3",  # checksums of what is kept: XXH3
         "yacs",
     ],
     extras_require={

@@ -1,6 +1,6 @@
 """CSV files of 48 x 48 grey pixels (FER2013 and its kin), decoded once into PNG files.
 
-A record holds an image file: prototypes look at its size and time, results and predictions name it, and
+A record holds an image file: prototypes look at its contents, results and predictions name it, and
 Dassl's own loader opens it. So the pixels become files, not a path of a special kind that each reader has to know.
 """
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,8 +9,14 @@ from typing import Any
 
 from PIL import Image
 
-from mpafer.common.files import atomic_file, cache_folder, fingerprint
+from mpafer.common.files import cache_folder
+from mpafer.common.sealed import UnfitError, key_of, read_sealed, write_sealed
 from mpafer.datasets.items import log
+from mpafer.inputs.hashing import content_hashes, stamp_of
+
+# how a PNG and a JPEG file end
+ENDS = b"IEND\xaeB`\x82", b"\xff\xd9"
+LONGEST = max(map(len, ENDS))
 
 
 def save_image(image: Image.Image, target: Path, form: str, **options: Any) -> None:
@@ -28,33 +33,74 @@ def save_bytes(content: bytes, target: Path) -> None:
     os.replace(draft, target)
 
 
-def kept(folder: Path) -> set[str]:
-    """The names of the files in a folder of made images; an empty one, which a crash left, is to be made again."""
+def kept(folder: Path, what: str = "whole images 1") -> set[str]:
+    """The names of the whole PNG and JPEG files in a folder of made images; one that a crash left cut short is not.
+
+    The end of a file is looked at once, and again when its size or times changed.
+    """
     with os.scandir(folder) as entries:
-        return {entry.name for entry in entries if entry.is_file() and entry.stat().st_size}
+        stamps = {entry.name: stamp_of(entry.stat()) for entry in entries if entry.is_file()}
+    path, key = cache_folder("lists") / f"{key_of([what, os.path.realpath(folder)])}.json", what
+    seen = _recall(path, key) or {}
+    new = [name for name, stamp in stamps.items() if seen.get(name) != stamp and _is_whole(folder / name)]
+    whole = {name: stamp for name, stamp in stamps.items() if seen.get(name) == stamp} | {n: stamps[n] for n in new}
+    if whole != seen:
+        _keep(path, key, whole, f"whole images in {folder}")
+    return whole.keys() & stamps.keys()
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether a file ends as its format does, if it is a PNG or JPEG; of others, whether it is not empty."""
+    if path.suffix not in (".png", ".jpg", ".jpeg"):
+        return path.stat().st_size > 0
+    try:
+        with open(path, "rb") as file:
+            file.seek(-LONGEST, os.SEEK_END)
+            return file.read().endswith(ENDS)
+    except OSError:  # shorter than any image, or gone
+        return False
 
 
 def remembered(sources: Sequence[Path], what: str, scan: Callable[[], Sequence[Any]]) -> Sequence[Any]:
     """The list of plain values that `scan` makes, or made when `sources` were the same as now.
 
-    Kept as a JSON file in the user's cache, under a key of each source's path, size and time of change: a folder's
-    changes when a file comes or goes in it. A cache that cannot be written to is a warning.
+    Kept as a JSON file in the user's cache, under a key of the sources' paths. It is made again where it is damaged,
+    the contents of a file are others, or a folder changed: its times do when a file comes or goes in it. A cache that
+    cannot be written to is a warning.
 
     Args:
         sources: files and folders that the list depends on.
         what: a name for the list, part of the key: change it when `scan` changes.
+
+    Raises:
+        UnreadableImageError: a source that is a file and cannot be read; it is named.
     """
-    path = cache_folder("lists") / f"{fingerprint(what, sources)}.json"
+    key = key_of([what, [os.fspath(source) for source in sources]])
+    path = cache_folder("lists") / f"{key}.json"
+    files = [source for source in sources if not source.is_dir()]
+    hashes = dict(zip(files, content_hashes(files), strict=True))
+    state = [hashes.get(source) or stamp_of(source.stat()) for source in sources]
+    if (entry := _recall(path, key)) is not None:
+        if entry[0] == state:
+            return entry[1]
+        log.info("the list of %s is made again: what it was made from has changed", what)
+    found = scan()
+    _keep(path, key, [state, found], what)
+    return found
+
+
+def _recall(path: Path, key: str) -> Any:
     try:
-        return json.loads(path.read_text("utf-8"))
+        return read_sealed(path, key)
     except FileNotFoundError:
         pass
-    except (OSError, ValueError) as error:
-        log.warning("%s cannot be read and is made again: %s", path, error)
-    found = scan()
+    except (OSError, UnfitError) as error:
+        log.warning("%s is made again: %s", path, error)
+    return None
+
+
+def _keep(path: Path, key: str, content: Any, what: str) -> None:
     try:
-        with atomic_file(path) as file:
-            file.write(json.dumps(found).encode())
+        write_sealed(path, key, content)
     except OSError as error:
         log.warning("the list of %s is not kept, %s cannot be written: %s", what, path, error)
-    return found

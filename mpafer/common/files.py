@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 TEMPORARY = ".tmp"
+LEFT = 24 * 3600  # seconds after which another machine's half-written file counts as left by a killed process
 
 
 def cache_folder(kind: str) -> Path:
@@ -24,21 +25,11 @@ def keep_folder(beside: Path, kind: str) -> Path:
     return beside / f"mpafer_{kind}" if os.access(beside, os.W_OK) else cache_folder(kind)
 
 
-def fingerprint(what: Any, sources: Iterable[str | Path]) -> str:
-    """A name that changes with ``what`` (plain values) and with each source's path, size or time of change.
-
-    Raises:
-        OSError: a source that is not there.
-    """
-    stamps = [(str(source), stat.st_size, stat.st_mtime_ns) for source in sources for stat in [os.stat(source)]]
-    return hashlib.sha256(json.dumps([what, stamps]).encode()).hexdigest()[:24]
-
-
 @contextmanager
 def atomic_file(path: Path) -> Iterator[BinaryIO]:
     """A binary file to write; ``path`` appears, or is replaced, when the block ends without an error."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.parent / f".{path.name}.{os.getpid()}{TEMPORARY}"
+    temporary = path.parent / f".{path.name}.{_host()}.{os.getpid()}{TEMPORARY}"
     try:
         with open(temporary, "wb") as file:
             yield file
@@ -49,6 +40,36 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
         temporary.unlink(missing_ok=True)
         raise
     _sync_folder(path.parent)
+
+
+def prune_temporary(folder: Path) -> None:
+    """Remove what killed processes left half-written: of this machine's those that ended, of others' after a day."""
+    for rest in folder.glob(f".*{TEMPORARY}"):
+        *_, host, process, _ = ["", "", *rest.name.split(".")]
+        with suppress(OSError):  # another process removed it, or ended its writing
+            if host == _host() and process.isdecimal():
+                left = int(process) != os.getpid() and not is_running(int(process))
+            else:
+                left = rest.stat().st_mtime < time.time() - LEFT
+            if left:
+                rest.unlink()
+
+
+def is_running(process: int) -> bool:
+    """Whether this machine has a process of that number."""
+    if os.name != "posix":  # elsewhere the signal 0 would end it
+        return True
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # another user's
+        pass
+    return True
+
+
+def _host() -> str:
+    return socket.gethostname().replace(".", "-")[:60]
 
 
 def _sync_folder(folder: Path) -> None:

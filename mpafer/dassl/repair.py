@@ -18,6 +18,7 @@ import torch
 
 from mpafer.common.errors import MissingFileError, OptionError
 from mpafer.common.files import atomic_file, cache_folder
+from mpafer.common.kinds import damaged_part
 from mpafer.dassl.register import dassl_module
 
 
@@ -141,7 +142,7 @@ def _openai_file(name: str) -> Path:
             f"{openai[1]} heads: its answers would be wrong"
         )
     kept = cache_folder("clip") / f"{clip.fingerprint}.pt"
-    if not kept.is_file():
+    if not kept.is_file() or damaged_part(kept):
         with atomic_file(kept) as file:
             torch.save(clip.openai_state_dict(), file)
     return kept

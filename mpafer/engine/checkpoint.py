@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from mpafer.common.errors import CheckpointError, DataError, MissingFileError
-from mpafer.common.files import TEMPORARY, atomic_file
+from mpafer.common.files import atomic_file, prune_temporary
 from mpafer.common.tensors import read_tensors
 
 BEST = "model-best.pth.tar"
@@ -60,17 +60,13 @@ def save_checkpoint(
 def latest_epoch(directory: str | Path) -> int | None:
     """Finished epochs of the latest checkpoint in ``directory``, None where there is none.
 
-    Raises:
-        CheckpointError: the text file names no epoch's checkpoint.
+    It is the one that the text file names; without that file, or where it is torn, the one of the most epochs.
     """
     pointer = Path(directory) / _POINTER
-    if not pointer.is_file():
-        return None
-    name = pointer.read_text().strip()
-    if not (name.startswith(_PREFIX) and name[len(_PREFIX) :].isdigit()):
-        raise CheckpointError(f"{pointer} names {name!r}, which is not an epoch's checkpoint ({_PREFIX}<epoch>)")
-    epoch = int(name[len(_PREFIX) :])
-    return epoch if checkpoint_path(directory, epoch).is_file() else max(saved_epochs(directory), default=None)
+    name = pointer.read_text(errors="replace").strip() if pointer.is_file() else ""
+    saved = saved_epochs(directory)
+    named = (epoch for epoch in saved if name == f"{_PREFIX}{epoch}")
+    return next(named, max(saved, default=None))
 
 
 def saved_epochs(directory: str | Path) -> list[int]:
@@ -88,9 +84,8 @@ def find_checkpoint(directory: str | Path, epoch: int | None = None) -> Path:
 
 
 def prune_checkpoints(directory: str | Path, keep: Callable[[int], bool]) -> None:
-    """Remove half-written files, and all epochs but the latest and those that ``keep`` accepts."""
-    for leftover in Path(directory).glob(f".*{TEMPORARY}"):
-        leftover.unlink()
+    """Remove what killed processes left, and all epochs but the latest and those that ``keep`` accepts."""
+    prune_temporary(Path(directory))
     latest = latest_epoch(directory)
     for epoch in saved_epochs(directory):
         if epoch != latest and not keep(epoch):

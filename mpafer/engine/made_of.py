@@ -7,7 +7,6 @@ from typing import Any
 
 from yacs.config import CfgNode
 
-from mpafer.inputs.contents import content_hashes
 from mpafer.inputs.fingerprint import data_fingerprint, texts_fingerprint
 from mpafer.prompting.descriptions import load_descriptions
 
@@ -23,4 +22,4 @@ def texts_and_images(cfg: CfgNode, dataset: Any, classnames: Sequence[str], acce
     """
     root, path = str(cfg.DATASET.ROOT), cfg.DATASET.DESCRIPTIONS if "descriptions" in accepts else ""
     texts = {"texts": texts_fingerprint(load_descriptions(path, classnames))} if path else {}
-    return texts | data_fingerprint(getattr(dataset, "splits", {}), root, content_hashes)
+    return texts | data_fingerprint(getattr(dataset, "splits", {}), root)

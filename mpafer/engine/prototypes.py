@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from mpafer.clip import Clip
-from mpafer.common.files import atomic_file, cache_folder, fingerprint
+from mpafer.common.files import atomic_file, cache_folder
 from mpafer.common.progress import progress
+from mpafer.common.sealed import UnfitError, checksum, key_of
 from mpafer.inputs.datum import Datum
-from mpafer.inputs.reading import READER, read_image
+from mpafer.inputs.hashing import Content, content_hashes, image_content, remember
+from mpafer.inputs.reading import READER, UnreadableImageError, read_image
 from mpafer.inputs.transforms import Transform
 from mpafer.prompting.teachers import class_prototypes
 
@@ -23,22 +27,35 @@ VERSION = 2  # of how features are computed: since 2 they leave the towers in fl
 logger = logging.getLogger(__name__)
 
 
-class _Images(Dataset[tuple[Tensor, int]]):
+class _Images(Dataset[tuple[Tensor, int, Content]]):
     def __init__(self, items: Sequence[Datum], transform: Transform) -> None:
         self.items, self.transform = items, transform
 
     def __len__(self) -> int:
         return len(self.items)
 
-    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+    def __getitem__(self, index: int) -> tuple[Tensor, int, Content]:
         item = self.items[index]
-        return self.transform(read_image(item.impath)), item.label
+        content = image_content(item.impath)  # first: of an image replaced meanwhile the hash is found wrong later
+        return self.transform(read_image(item.impath)), item.label, content
 
 
-def _loader(
-    items: Sequence[Datum], transform: Transform, batch_size: int, workers: int
-) -> DataLoader[tuple[Tensor, int]]:
-    return DataLoader(_Images(items, transform), batch_size, num_workers=workers, generator=torch.Generator())
+def _batches(
+    items: Sequence[Datum], transform: Transform, batch_size: int, workers: int, what: str, contents: list[Content]
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Images [B, 3, H, W] and labels [B]; what the files held is added to ``contents``."""
+    images = _Images(items, transform)
+    loader = DataLoader(
+        images, batch_size, num_workers=workers, generator=torch.Generator(), collate_fn=_collate
+    )  # fmt: skip
+    for batch, labels, read in progress(loader, what):
+        contents.extend(read)
+        yield batch, labels
+
+
+def _collate(samples: Sequence[tuple[Tensor, int, Content]]) -> tuple[Tensor, Tensor, list[Content]]:
+    images, labels, contents = zip(*samples, strict=True)
+    return torch.stack(images), torch.tensor(labels), list(contents)
 
 
 @torch.no_grad()
@@ -47,9 +64,11 @@ def frozen_features(
 ) -> tuple[Tensor, Tensor]:
     """Un-prompted global features [N, D] of images, float32, and their labels [N]; both on the CPU."""
     features, labels = [], []
-    for images, batch in progress(_loader(items, transform, batch_size, workers), "features"):
+    contents: list[Content] = []
+    for images, batch in _batches(items, transform, batch_size, workers, "features", contents):
         features.append(clip.encode_image(images.to(clip.device)).float().cpu())
         labels.append(batch)
+    remember(contents)
     return torch.cat(features), torch.cat(labels)
 
 
@@ -59,7 +78,8 @@ def cached_prototypes(
     """Mean un-prompted global feature of each class's images, [C, D], not normalised.
 
     Kept under ``$MPAFER_CACHE`` (``~/.cache/mpafer``) and a key that changes with the backbone's weights and precision,
-    the images (path, size, time of change, label) and the transform. A folder that cannot be written to is a warning.
+    the images' paths and labels, and the transform. What does not fit is made again: a damaged file, and one of images
+    whose contents were others. A folder that cannot be written to is a warning.
 
     Args:
         clip: frozen backbone.
@@ -69,25 +89,62 @@ def cached_prototypes(
         batch_size: images at a time.
         workers: processes that read images.
     """
-    path = cache_folder("prototypes") / f"{_key(clip, items, transform)}.safetensors"
-    if path.is_file():
-        logger.info("class prototypes read from %s", path)
-        return load_file(path)["prototypes"].to(clip.device)
-    loader = _loader(items, transform, batch_size, workers)
-    prototypes = class_prototypes(clip, progress(loader, "prototypes"), num_classes)
+    what = [VERSION, READER, clip.fingerprint, str(clip.dtype), repr(transform), num_classes]
+    key = key_of([what, [(item.impath, item.label) for item in items]])
+    path = cache_folder("prototypes") / f"{key}.safetensors"
     try:
-        with atomic_file(path) as file:
-            file.write(save({"prototypes": prototypes.cpu()}))
+        prototypes = _read(path, key, items).to(clip.device)
+        logger.info("class prototypes read from %s", path)
+        return prototypes
+    except (FileNotFoundError, UnreadableImageError):  # the second: reading it to compute them says so
+        pass
+    except (UnfitError, OSError) as error:
+        logger.warning("the class prototypes in %s are made again: %s", path, error)
+    contents: list[Content] = []
+    batches = _batches(items, transform, batch_size, workers, "prototypes", contents)
+    prototypes = class_prototypes(clip, batches, num_classes)
+    remember(contents)
+    try:
+        _write(path, key, prototypes.cpu().contiguous(), [content.digest for content in contents])
         logger.info("class prototypes of %d images written to %s", len(items), path)
     except OSError as error:
         logger.warning("class prototypes are not kept, %s cannot be written: %s", path, error)
     return prototypes
 
 
-def _key(clip: Clip, items: Sequence[Datum], transform: Transform) -> str:
-    labels = [item.label for item in items]
-    what = [VERSION, READER, clip.fingerprint, str(clip.dtype), repr(transform), labels]
-    return fingerprint(what, [item.impath for item in items])
+def _write(path: Path, key: str, prototypes: Tensor, contents: Sequence[str]) -> None:
+    of = key_of(contents)
+    about = {"key": key, "contents": of, "checksum": _checksum(key, of, prototypes)}
+    with atomic_file(path) as file:
+        file.write(save({"prototypes": prototypes}, about))
+
+
+def _read(path: Path, key: str, items: Sequence[Datum]) -> Tensor:
+    """Prototypes of these images as they are now.
+
+    Raises:
+        FileNotFoundError: none are kept.
+        UnreadableImageError: an image that is gone.
+        UnfitError: they are damaged, or of other images.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(path)
+    try:
+        with safe_open(path, "pt") as file:
+            about, prototypes = file.metadata() or {}, file.get_tensor("prototypes")
+    except (SafetensorError, ValueError, RuntimeError) as error:
+        raise UnfitError("the file is damaged") from error
+    of = about.get("contents", "")
+    if about.get("checksum") != _checksum(key, of, prototypes):
+        raise UnfitError("the file is damaged, or was made from something else")
+    if of != key_of(content_hashes([item.impath for item in items])):
+        raise UnfitError("images have changed")
+    return prototypes
+
+
+def _checksum(key: str, contents: str, prototypes: Tensor) -> str:
+    about = f"{key} {contents} {prototypes.dtype} {list(prototypes.shape)}"
+    return checksum(about, prototypes.view(torch.uint8).numpy())
 
 
 def draw_per_class(items: Sequence[Datum], shots: int, seed: int) -> list[Datum]:

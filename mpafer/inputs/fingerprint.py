@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-MANY = 50_000  # images of which contents are not read for this alone: it would take minutes
+from mpafer.inputs.hashing import content_hashes, known_hashes
+
+MANY = 50_000  # more images are not read for this alone, which would take minutes: only if they were read before
 
 
 class Image(Protocol):
@@ -21,24 +23,21 @@ class Image(Protocol):
     def label(self) -> int: ...
 
 
-def data_fingerprint(
-    splits: Mapping[str, Sequence[Image]], root: str, hashes: Callable[[Sequence[str]], Sequence[str]]
-) -> dict[str, str]:
+def data_fingerprint(splits: Mapping[str, Sequence[Image]], root: str) -> dict[str, str]:
     """Split -> number of images and a checksum of names, sizes and labels; ``<split>_contents`` -> of the contents.
 
     Args:
         splits: the images that were found, before any draw: so the seed plays no part.
         root: names are relative to it.
-        hashes: paths -> a checksum of each file's contents.
     """
     found: dict[str, str] = {}
-    total = sum(map(len, splits.values()))
+    hashes = content_hashes if sum(map(len, splits.values())) <= MANY else known_hashes
     for split, images in splits.items():
         there = [image for image in images if os.path.isfile(image.impath)]
         named = [f"{_name(image.impath, root)}\0{os.stat(image.impath).st_size}\0{image.label}" for image in there]
         found[split] = f"{len(images)} images {_checksum(named)}"
-        if total <= MANY:
-            contents = hashes([image.impath for image in there])
+        contents = hashes([image.impath for image in there])
+        if None not in contents:
             words = [f"{content}\0{image.label}" for content, image in zip(contents, there, strict=True)]
             found[f"{split}_contents"] = f"{len(images)} images {_checksum(words)}"
     return found

@@ -55,26 +55,43 @@ def read_image(path: str | os.PathLike[str]) -> Image.Image:
         with open_image_file(path) as file:
             return decode_image(file)
     except Exception as error:  # Pillow raises many kinds on broken files
-        reason, cure = reason_and_cure(error)
-        message = f"cannot read the image {os.fspath(path)}: {reason}"
-        raise UnreadableImageError(f"{message}; {cure}" if cure else message) from error
+        raise unreadable(path, error) from error
+
+
+def unreadable(path: str | os.PathLike[str], error: Exception) -> UnreadableImageError:
+    """The error on an image file, from the one that reading it raised."""
+    reason, cure = reason_and_cure(error)
+    message = f"cannot read the image {os.fspath(path)}: {reason}"
+    return UnreadableImageError(f"{message}; {cure}" if cure else message)
 
 
 def open_image_file(path: str | os.PathLike[str]) -> BinaryIO:
-    """A regular file, open for reading; it never waits for a pipe's other end.
+    """A regular file that is not empty, open for reading; it never waits for a pipe's other end.
 
     Raises:
         RefusedImageError: another kind of file, or an empty one.
         OSError: as `open`.
     """
-    file = open(path, "rb", opener=_open_at_once)  # noqa: SIM115 - the caller closes it
-    about = os.fstat(file.fileno())
-    if stat.S_ISREG(about.st_mode) and about.st_size:
+    file = open_regular(path)
+    if os.fstat(file.fileno()).st_size:
         return file
     file.close()
-    if stat.S_ISREG(about.st_mode):
-        raise RefusedImageError("an empty file", AGAIN)
-    raise RefusedImageError(f"it is {KINDS.get(stat.S_IFMT(about.st_mode), 'no regular file')}", INSTEAD)
+    raise RefusedImageError("an empty file", AGAIN)
+
+
+def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
+    """A regular file, open for reading.
+
+    Raises:
+        RefusedImageError: another kind of file.
+        OSError: as `open`.
+    """
+    file = open(path, "rb", opener=_open_at_once)  # noqa: SIM115 - the caller closes it
+    kind = os.fstat(file.fileno()).st_mode
+    if stat.S_ISREG(kind):
+        return file
+    file.close()
+    raise RefusedImageError(f"it is {KINDS.get(stat.S_IFMT(kind), 'no regular file')}", INSTEAD)
 
 
 def _open_at_once(path: str, flags: int) -> int:

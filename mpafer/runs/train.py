@@ -12,7 +12,6 @@ import argparse
 import logging
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -78,12 +77,8 @@ def main(args: argparse.Namespace) -> None:
     from mpafer.common import distributed
     from mpafer.common.errors import OptionError
     from mpafer.common.extensions import keep_imports
-    from mpafer.common.seeds import set_random_seed
-    from mpafer.common.versions import package_version
-    from mpafer.engine.log import collect_env_info, setup_logger
-    from mpafer.engine.replaced import set_aside_another
+    from mpafer.engine.holding import held
     from mpafer.engine.saving import checkpoint_folder
-    from mpafer.run_config import find_method
 
     keep_imports(args.imports)
     cfg = setup_cfg(args)
@@ -93,8 +88,23 @@ def main(args: argparse.Namespace) -> None:
     if args.eval_only and checkpoint_folder(cfg.OUTPUT_DIR).is_dir() and cfg.OUTPUT_DIR:
         raise OptionError(f"{cfg.OUTPUT_DIR} holds a run, whose results would be lost: name another --output-dir")
     distributed.init(cfg.USE_CUDA)
+    with held(cfg.OUTPUT_DIR):
+        run(args, cfg)
+    distributed.shutdown()
+
+
+def run(args: argparse.Namespace, cfg: CfgNode) -> None:
+    """Train and test, or only test; OUTPUT_DIR is this run's alone."""
+    from mpafer.common import distributed
+    from mpafer.common.seeds import set_random_seed
+    from mpafer.common.versions import package_version
+    from mpafer.engine.log import collect_env_info, setup_logger
+    from mpafer.engine.replaced import set_aside_another
+    from mpafer.engine.run_seed import run_seed
+    from mpafer.run_config import find_method
+
     if cfg.SEED < 0:
-        cfg.SEED = run_seed(cfg)
+        cfg.SEED = run_seed(cfg.OUTPUT_DIR)
     cfg.freeze()
     set_random_seed(cfg.SEED)
     setup_logger(cfg.OUTPUT_DIR)
@@ -113,17 +123,3 @@ def main(args: argparse.Namespace) -> None:
         trainer.test()
     elif not args.no_train:
         trainer.train()
-    distributed.shutdown()
-
-
-def run_seed(cfg: CfgNode) -> int:
-    """The seed where none was given: drawn once, kept in OUTPUT_DIR, so that a resumed run has it again."""
-    from mpafer.common import distributed
-    from mpafer.common.seeds import draw_run_seed
-
-    path = Path(cfg.OUTPUT_DIR) / "seed.txt"
-    seed = int(path.read_text()) if path.is_file() else draw_run_seed()
-    if distributed.is_main():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(f"{seed}\n")
-    return distributed.from_main(seed)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import random
+import subprocess
 import time
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import pytest
 import torch
 from support import toy as engine_toy
 
-from mpafer.common.errors import CheckpointError
+from mpafer.common import files
 from mpafer.common.files import atomic_file
 from mpafer.engine.checkpoint import (
     find_checkpoint,
@@ -59,7 +61,9 @@ def test_without_a_best_file_the_latest_is_found(tmp_path):
 def test_pruning_keeps_the_latest_and_the_chosen(tmp_path):
     for epoch in range(1, 8):
         save_checkpoint({}, tmp_path, epoch=epoch)
-    (tmp_path / ".model.pth.tar-8.123.tmp").write_bytes(b"half")
+    with subprocess.Popen(["true"]) as ended:  # a number that no process has now
+        pass
+    (tmp_path / f".model.pth.tar-8.{files._host()}.{ended.pid}.tmp").write_bytes(b"half")
     prune_checkpoints(tmp_path, keep=lambda epoch: epoch % 3 == 0)
     assert saved_epochs(tmp_path) == [3, 6, 7]
     assert not list(tmp_path.glob("*.tmp")) and not list(tmp_path.glob(".*"))
@@ -79,9 +83,40 @@ def test_reading_errors_name_the_file_and_the_trouble(tmp_path):
     torch.save({"object": Path("anything")}, path)
     with pytest.raises(RuntimeError, match="more than the tensors and plain values"):
         load_checkpoint(path)
-    (tmp_path / "checkpoint").write_text("model-best.pth.tar\n")
-    with pytest.raises(CheckpointError, match=r"checkpoint names 'model-best.pth.tar'"):
-        latest_epoch(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "torn", [None, b"", b"\n", b"model.pth.tar-", b"model.pth.tar-1", b"model-best.pth.tar\n", b"model.pth.tar-\xff\0"]
+)
+def test_without_a_whole_pointer_the_newest_is_the_latest(tmp_path, torn):
+    for epoch in (2, 9, 10):
+        save_checkpoint({"epoch": epoch}, tmp_path, epoch=epoch)
+    pointer = tmp_path / "checkpoint"
+    pointer.write_text("model.pth.tar-9\n")
+    assert latest_epoch(tmp_path) == 9  # control: a whole one is followed
+    pointer.unlink() if torn is None else pointer.write_bytes(torn)
+    assert latest_epoch(tmp_path) == 10 and find_checkpoint(tmp_path).name == "model.pth.tar-10"
+    prune_checkpoints(tmp_path, keep=lambda epoch: False)
+    assert saved_epochs(tmp_path) == [10]
+
+
+def test_what_others_are_writing_is_left_alone(tmp_path):
+    with subprocess.Popen(["sleep", "60"]) as other:
+        writing = [
+            tmp_path / f".a.{files._host()}.{other.pid}.tmp",  # a process of this machine
+            tmp_path / f".b.{files._host()}.{os.getpid()}.tmp",
+            tmp_path / ".c.elsewhere.1.tmp",  # one of another
+        ]
+        left = tmp_path / ".d.elsewhere.1.tmp"
+        for path in (*writing, left):
+            path.write_bytes(b"half")
+        os.utime(left, (time.time() - 2 * files.LEFT,) * 2)
+        prune_checkpoints(tmp_path, keep=lambda epoch: False)
+        assert all(path.exists() for path in writing) and not left.exists()
+        other.kill()
+        other.wait()
+        prune_checkpoints(tmp_path, keep=lambda epoch: False)
+        assert [path.exists() for path in writing] == [False, True, True]
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path):

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import logging
 import os
+import random
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
+from PIL import Image
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from support.miniatures import make_rafdb
 from support.models import random_clip
 from torchvision import transforms as T
@@ -57,9 +61,66 @@ def test_they_are_read_back_and_not_computed_again(
     with monkeypatch.context() as patch, pytest.raises(AssertionError, match="computed again"):
         patch.setattr(module, "READER", 1)  # another way to read the same files
         compute(items)
-    os.utime(items[0].impath, (1, 1))  # rewritten with the same size
+    os.utime(items[0].impath, (1, 1))  # only touched
+    assert torch.equal(compute(items), first)
+    other = Image.open(items[0].impath).rotate(180)
+    other.save(items[0].impath, "BMP")
     with pytest.raises(AssertionError, match="computed again"):
         compute(items)
+
+
+def test_images_of_equal_size_and_time_are_seen(items: list[SimpleNamespace], tmp_path: Path, caplog) -> None:
+    for item in items:
+        image = tmp_path / f"{Path(item.impath).stem}.bmp"
+        Image.open(item.impath).save(image)
+        item.impath = str(image)
+    first = compute(items)
+    about = os.stat(items[0].impath)
+    Image.open(items[0].impath).rotate(180).save(items[0].impath)
+    os.utime(items[0].impath, ns=(about.st_atime_ns, about.st_mtime_ns))
+    assert os.stat(items[0].impath).st_size == about.st_size
+    found = compute(items)
+    assert not torch.equal(found, first) and torch.equal(found[1:], first[1:])
+    assert caplog.text.count("are made again: images have changed") == 1
+    assert torch.equal(compute(items), found) and caplog.text.count("made again") == 1
+
+
+def randomise_half(path: Path) -> None:
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2] + random.Random(0).randbytes(len(data) - len(data) // 2))
+
+
+DAMAGES = {
+    "half": randomise_half,
+    "cut": lambda path: path.write_bytes(path.read_bytes()[:-4]),
+    "empty": lambda path: path.write_bytes(b""),
+    "prolonged": lambda path: path.write_bytes(path.read_bytes() + b"0000"),
+    "JSON": lambda path: path.write_text("[]"),
+    "unsealed": lambda path: save_file({"prototypes": torch.zeros(7, 32)}, path),
+    "other names": lambda path: save_file({"others": torch.zeros(7, 32)}, path),
+    "another key": lambda path: save_file(
+        load_file(path), path, safe_open(path, "pt").metadata() | {"contents": "0" * 24}
+    ),
+    "another's": lambda path: next(
+        path.write_bytes(other.read_bytes()) for other in path.parent.iterdir() if other != path
+    ),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_damage_is_found_and_said_in_one_line(
+    items: list[SimpleNamespace], own_cache: Path, caplog: pytest.LogCaptureFixture, damage
+) -> None:
+    first = compute(items)
+    (path,) = (own_cache / "prototypes").iterdir()
+    compute(items, seed=1)
+    whole = path.read_bytes()
+    damage(path)
+    assert path.read_bytes() != whole
+    caplog.clear()
+    assert torch.equal(compute(items), first) and torch.equal(compute(items), first)  # the second is read back
+    (record,) = (record for record in caplog.records if record.levelno >= logging.WARNING)
+    assert str(path) in record.getMessage() and "made again" in record.getMessage()
 
 
 def test_a_cache_that_cannot_be_written_is_a_warning(

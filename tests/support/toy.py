@@ -29,6 +29,7 @@ from mpafer.engine.checkpoint import save_checkpoint
 from mpafer.engine.optim import build_optimizer
 from mpafer.engine.schedule import build_lr_scheduler
 from mpafer.engine.trainer import Trainer
+from mpafer.inputs import hashing
 from mpafer.inputs.datum import Datum
 from mpafer.inputs.reading import read_image
 from mpafer.inputs.store import open_store
@@ -188,3 +189,10 @@ def count_and_store(root: Path, paths: list[str]) -> None:
     opened = open_store(paths, decode, "race", root, 1.0)
     total = sum(int(opened[i].long().sum()) for i in range(len(paths)))
     (root / f"{os.getpid()}.count").write_text(f"{len(calls)} {total}")
+
+
+def hash_in_one_part(cache: Path, paths: list[str]) -> None:
+    """In a process of its own: ask for hashes, one file at a time, in a memory of one part."""
+    os.environ["MPAFER_CACHE"], hashing.PARTS = str(cache), 1
+    for path in paths:
+        hashing.content_hashes([path])

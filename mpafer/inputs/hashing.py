@@ -1,0 +1,176 @@
+"""Hashes of files' contents, remembered: a file is read again only where its size, its times or its inode changed.
+
+The memory lies in the user's cache, in parts of which each holds the files of some folders. It is the one place that
+knows what a file held: keys of what is kept and fingerprints of data ask here.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import xxhash
+from filelock import FileLock
+
+from mpafer.common.files import cache_folder
+from mpafer.common.sealed import UnfitError, checksum, read_sealed, write_sealed
+from mpafer.inputs.colours import RefusedImageError
+from mpafer.inputs.reading import UnreadableImageError, open_regular, reason_and_cure, unreadable
+
+VERSION = 1  # of the memory's form, and of how a hash is made
+PARTS = 64
+SETTLED = 2.0  # seconds: of a file that changed later than that before it was read, the times may hide another change
+BLOCK, TASK = 1 << 20, 128  # bytes read at a time; files that a thread is given at a time
+THREADS = 8  # more than there may be cores: they wait for the disk
+WAIT = 60.0  # seconds for another process to write its part of the memory
+logger = logging.getLogger(__name__)
+Stamp = list[int]  # what changes when a file does: size, time of change, time of its entry's change, inode
+Part = dict[str, dict[str, list[Any]]]  # folder -> name -> stamp and hash
+
+
+class Content(NamedTuple):
+    """A file's hash, its stamp as it was read, and whether a later change is sure to change the stamp."""
+
+    path: str
+    stamp: Stamp
+    digest: str
+    settled: bool
+
+
+def content_hashes(paths: Sequence[str | Path]) -> list[str]:
+    """A hash of each file's contents, 32 hexadecimal digits; what is not known, or in doubt, is read by threads.
+
+    Raises:
+        UnreadableImageError: a file that is not there, cannot be read, or is no regular file; it is named.
+    """
+    found = known_hashes(paths)
+    missing = dict.fromkeys(os.fspath(path) for path, digest in zip(paths, found, strict=True) if digest is None)
+    read = {content.path: content for content in _read_all(list(missing))}
+    remember(read.values())
+    return [digest or read[os.fspath(path)].digest for path, digest in zip(paths, found, strict=True)]
+
+
+def known_hashes(paths: Sequence[str | Path]) -> list[str | None]:
+    """The same without reading any of the files: None where a file's contents are not known."""
+    parts: dict[int, Part] = {}
+    found: list[str | None] = []
+    for path, (folder, name) in zip(paths, _places(paths), strict=True):
+        number = _part(folder)
+        if number not in parts:
+            parts[number] = _recall(number)
+        stamp, digest = parts[number].get(folder, {}).get(name, (None, None))
+        try:
+            found.append(digest if stamp and stamp == stamp_of(os.stat(path)) else None)
+        except OSError:  # whoever reads it says what is wrong
+            found.append(None)
+    return found
+
+
+def read_content(path: str | Path) -> Content:
+    """Read a file for its hash.
+
+    Raises:
+        RefusedImageError: no regular file.
+        OSError: as `open`.
+    """
+    with open_regular(path) as file:
+        number = file.fileno()
+        before, now, digest = os.fstat(number), time.time(), xxhash.xxh3_128()
+        while block := os.read(number, min(before.st_size + 1, BLOCK)):
+            digest.update(block)
+        stamp = stamp_of(before)
+        settled = before.st_ctime < now - SETTLED and stamp == stamp_of(os.fstat(number))
+    return Content(os.fspath(path), stamp, digest.hexdigest(), settled)
+
+
+def image_content(path: str | Path) -> Content:
+    """The same of an image.
+
+    Raises:
+        UnreadableImageError: the file is not there, cannot be read, or is no regular file; it is named.
+    """
+    try:
+        return read_content(path)
+    except (OSError, RefusedImageError) as error:
+        raise unreadable(path, error) from error
+
+
+def remember(contents: Iterable[Content]) -> None:
+    """Keep hashes of files that were read; a memory that cannot be written to is a warning."""
+    settled = [content for content in contents if content.settled]
+    parts: defaultdict[int, list[tuple[str, str, Content]]] = defaultdict(list)
+    for content, (folder, name) in zip(settled, _places([content.path for content in settled]), strict=True):
+        parts[_part(folder)].append((folder, name, content))
+    try:
+        for number, entries in parts.items():
+            path = _path(number)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(path.with_suffix(".lock"), timeout=WAIT):
+                part = _recall(number)
+                for folder, name, content in entries:
+                    part.setdefault(folder, {})[name] = [content.stamp, content.digest]
+                write_sealed(path, _key(number), part)
+    except (OSError, NotImplementedError) as error:  # the second: a disk that knows no locks
+        logger.warning("hashes of files are not kept: %s", error)
+
+
+def _read_all(paths: Sequence[str]) -> Iterator[Content]:
+    tasks = [paths[start : start + TASK] for start in range(0, len(paths), TASK)]
+    with ThreadPoolExecutor(THREADS) as pool:
+        for contents in pool.map(_read_some, tasks):
+            yield from contents
+
+
+def _read_some(paths: Sequence[str]) -> list[Content]:
+    found = []
+    for path in paths:
+        try:
+            found.append(read_content(path))
+        except (OSError, RefusedImageError) as error:
+            reason, cure = reason_and_cure(error)
+            raise UnreadableImageError(f"cannot read {path}: {reason}" + (f"; {cure}" if cure else "")) from error
+    return found
+
+
+def _recall(number: int) -> Part:
+    path = _path(number)
+    try:
+        return read_sealed(path, _key(number))
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnfitError) as error:
+        logger.warning("the hashes of files in %s are made again: %s", path, error)
+        return {}
+
+
+def stamp_of(stat: os.stat_result) -> Stamp:
+    """What changes when a file, or the entries of a folder, do."""
+    return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
+
+
+def _places(paths: Iterable[str | Path]) -> Iterator[tuple[str, str]]:
+    """Each path's folder, without links and dots, and its name."""
+    folders: dict[str, str] = {}
+    for path in paths:
+        folder, name = os.path.split(path)
+        if folder not in folders:
+            folders[folder] = os.path.realpath(folder)
+        yield folders[folder], name
+
+
+def _part(folder: str) -> int:
+    return int(checksum(folder), 16) % PARTS
+
+
+def _path(number: int) -> Path:
+    return cache_folder("contents") / f"{number:02d}.json"
+
+
+def _key(number: int) -> str:
+    return f"contents {VERSION} part {number} of {PARTS}"
