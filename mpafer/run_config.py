@@ -12,6 +12,7 @@ from mpafer.common.config import Values, merge, read_file, read_pairs
 from mpafer.common.defaults import add_keys, default_config
 from mpafer.common.extensions import load_extensions
 from mpafer.common.options import find
+from mpafer.common.ranges import check_ranges
 from mpafer.configs import ROOT
 from mpafer.datasets import DATASETS, find_dataset
 from mpafer.datasets.fer_dataset import FERDataset
@@ -40,7 +41,8 @@ def run_config(
 
     Raises:
         MissingFileError: no such file.
-        OptionError: an unknown method, data set or key, or an option of another method or data set.
+        OptionError: an unknown method, data set or key, an option of another method or data set, a number outside its
+            range.
     """
     load_extensions()
     path = dataset_file(dataset)
@@ -57,6 +59,9 @@ def run_config(
     owners = _foreign_options(method_class, dataset_class)
     for source, values in layers:
         merge(config, source, values, owners)
+    check_ranges(config, learns=method_class is not None and method_class.learns)
+    if method_class:
+        method_class.options_from(config)
     return config
 
 

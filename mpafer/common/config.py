@@ -97,11 +97,11 @@ def merge(config: CfgNode, source: str, values: Mapping[str, Any], owners: Mappi
                     else f"{source}: no config key {key}: {closest(key, known)}"
                 )
             continue
-        if isinstance(known[key], float) and type(value) is int:
-            value = float(value)
         try:
+            if isinstance(known[key], float) and type(value) is int:
+                value = float(value)
             config.merge_from_list([key, value])
-        except ValueError as error:
+        except (ValueError, OverflowError) as error:
             raise OptionError(f"{source}: {error}") from None
 
 
