@@ -22,8 +22,8 @@ from mpafer.prompting.model import Output
 from mpafer.prompting.precision import autocast
 from mpafer.prompting.similarity import global_similarity
 from mpafer.prompting.teachers import load_templates, template_features
-from mpafer.prompting.visual import MAX_VISUAL
 from mpafer.prompting.text import MAX_CONTEXT
+from mpafer.prompting.visual import MAX_VISUAL
 from mpafer.trainers.base import Case, PromptTrainer, register_method
 from mpafer.trainers.ivlp import IVLPModel, IVLPOptions
 

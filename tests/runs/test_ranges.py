@@ -88,7 +88,7 @@ def test_a_number_outside_its_range_is_refused_with_what_it_may_be(key: str, val
 
 
 def test_a_decimal_too_large_for_a_computer() -> None:
-    with pytest.raises(OptionError, match="^command line: int too large to convert to float$"):
+    with pytest.raises(OptionError, match=r"^command line: int too large to convert to float$"):
         run_config("CoOp", pairs=["OPTIM.LR", "1" + "0" * 400])
 
 
