@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import yaml
-
 from mpafer.common.errors import DataError, MissingFileError
+from mpafer.common.texts import read_yaml
 from mpafer.prompting.expressions import COMPOUND, class_key
 
 DESCRIPTIONS = Path(__file__).with_name("descriptions.yaml")
@@ -30,10 +29,7 @@ def load_descriptions(path: str | Path | None = None, classnames: Sequence[str] 
     source = Path(path).expanduser() if path else DESCRIPTIONS
     if not source.is_file():
         raise MissingFileError(f"no file of descriptions at {source} (DATASET.DESCRIPTIONS)")
-    try:
-        content = yaml.safe_load(source.read_text("utf-8"))  # JSON is YAML
-    except yaml.YAMLError as error:
-        raise DataError(f"{source} is neither YAML nor JSON: {error}") from error
+    content = read_yaml(source)  # JSON is YAML
     if not isinstance(content, dict):
         raise DataError(f"{source} must map class names to descriptions, but holds a {type(content).__name__}")
     table: dict[str, str] = {}

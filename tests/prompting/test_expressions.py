@@ -62,7 +62,7 @@ def test_users_own_descriptions(tmp_path, ending):
         ('["a", "b"]', "must map class names"),
         ('{"anger": 3}', "'anger' must be a text"),
         ('{"anger": "a", "angry": "b"}', "'anger' twice"),
-        ("{", "neither YAML"),
+        ("{", "is not YAML: line 1: "),
     ],
 )
 def test_bad_descriptions_name_the_file(tmp_path, content, message):
