@@ -125,7 +125,7 @@ def read_npy(images: Path, notes: Path) -> Found:
         path = notes / f"{stem}{ending}"
         try:
             value = str(np.load(path).item())
-        except (ValueError, EOFError) as error:
+        except (ValueError, EOFError, AttributeError) as error:  # the last of an .npz
             raise DataError(f"{path} does not hold one expression: {error}") from None
         emotion = _emotion(value, str(path))
         if emotion in AFFECTNET_IDS:

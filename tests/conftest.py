@@ -4,15 +4,27 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
+import tempfile
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny models: more threads only get in each other's way
+# Nothing that the user has exported changes a test, nor does what lies in the user's cache.
+CACHE = tempfile.mkdtemp(prefix="mpafer-tests-")
+os.environ["MPAFER_CACHE"] = CACHE  # of fixtures that several tests share
+for variable in ("DATA", "OUT", "SEEDS", "TAG", "JOBS", "CFG", "METHOD", "METHODS", "REFERENCE", "SHOTS", "SPLIT",
+                 "LAUNCHER", "PARTITION"):  # fmt: skip
+    os.environ.pop(variable, None)
 
 import numpy as np
 import pytest
 from yacs.config import CfgNode
 
 REPO = Path(__file__).parent.parent
+
+
+def pytest_unconfigure() -> None:
+    shutil.rmtree(CACHE, ignore_errors=True)
 
 
 @pytest.fixture(autouse=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -73,6 +74,7 @@ def main(args: argparse.Namespace) -> None:
     from mpafer.common import distributed
     from mpafer.common.errors import OptionError
     from mpafer.common.extensions import keep_imports
+    from mpafer.common.files import make_folder
     from mpafer.common.seeds import set_random_seed
     from mpafer.common.versions import package_version
     from mpafer.engine.log import collect_env_info, setup_logger
@@ -83,6 +85,7 @@ def main(args: argparse.Namespace) -> None:
     for key, flag in (("TRAINER", "--trainer"), ("DATASET", "--dataset-config-file")):
         if not cfg[key].NAME:
             raise OptionError(f"{key}.NAME is empty: name it by {flag}")
+    make_folder(cfg.OUTPUT_DIR, "--output-dir")
     distributed.init(cfg.USE_CUDA)
     if cfg.SEED < 0:
         cfg.SEED = run_seed(cfg)
@@ -96,7 +99,7 @@ def main(args: argparse.Namespace) -> None:
     print(f"** System info **\n{collect_env_info()}\n")
     trainer = find_method(cfg.TRAINER.NAME)(cfg)
     if args.eval_only:
-        trainer.load_model(args.model_dir, epoch=args.load_epoch)
+        trainer.load_model(os.path.expanduser(args.model_dir), epoch=args.load_epoch)
         trainer.test()
     elif not args.no_train:
         trainer.train()

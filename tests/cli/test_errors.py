@@ -54,7 +54,10 @@ def test_the_users_errors_are_one_line(kind: type[UserError], base: type[Excepti
 def test_files_and_full_disks_are_the_users(tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match=rf"^error: .*No such file.*{tmp_path}/none"), clear_errors():
         (tmp_path / "none").read_text()
-    with pytest.raises(SystemExit, match=r"^error: .*No space left"), clear_errors():
+    with (
+        pytest.raises(SystemExit, match=r"^error: .*No space left on device: make room, and start again; "),
+        clear_errors(),
+    ):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     assert user_message(OSError("of no file")) is None and user_message(OSError(errno.EBADF, "bad")) is None
 
