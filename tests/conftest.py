@@ -9,18 +9,25 @@ import tempfile
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny models: more threads only get in each other's way
-# Nothing that the user has exported changes a test, nor does what lies in the user's cache.
-CACHE = tempfile.mkdtemp(prefix="mpafer-tests-")
-os.environ["MPAFER_CACHE"] = CACHE  # of fixtures that several tests share
-for variable in ("DATA", "OUT", "SEEDS", "TAG", "JOBS", "CFG", "METHOD", "METHODS", "REFERENCE", "SHOTS", "SPLIT",
-                 "LAUNCHER", "PARTITION"):  # fmt: skip
-    os.environ.pop(variable, None)
 
 import numpy as np
 import pytest
 from yacs.config import CfgNode
 
 REPO = Path(__file__).parent.parent
+
+
+# what the scripts read
+VARIABLES = ("DATA", "OUT", "SEEDS", "TAG", "JOBS", "CFG", "METHOD", "METHODS", "REFERENCE", "SHOTS", "SPLIT",
+             "LAUNCHER", "PARTITION")  # fmt: skip
+CACHE = Path(tempfile.gettempdir()) / f"mpafer-tests-{os.getpid()}"
+
+
+def pytest_configure() -> None:
+    """Nothing that the user has exported changes a test, nor does what lies in the user's cache."""
+    os.environ["MPAFER_CACHE"] = str(CACHE)  # of fixtures that several tests share
+    for variable in VARIABLES:
+        os.environ.pop(variable, None)
 
 
 def pytest_unconfigure() -> None:

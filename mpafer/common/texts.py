@@ -50,7 +50,7 @@ def read_yaml(source: Path) -> Any:
     """
     text = read_text(source)
     try:
-        return yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
+        return yaml.load(text, _Loader)
     except yaml.MarkedYAMLError as error:
         where = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
         what = ", " if isinstance(error, _KeyError) else " is not YAML: "
