@@ -15,8 +15,6 @@ import pytest
 from yacs.config import CfgNode
 
 REPO = Path(__file__).parent.parent
-
-
 # what the scripts read
 VARIABLES = ("DATA", "OUT", "SEEDS", "TAG", "JOBS", "CFG", "METHOD", "METHODS", "REFERENCE", "SHOTS", "SPLIT",
              "LAUNCHER", "PARTITION")  # fmt: skip

@@ -69,7 +69,7 @@ class _Loader(yaml.SafeLoader):
         for key_node, _ in node.value:
             if key_node.tag == "tag:yaml.org,2002:merge":
                 continue
-            key = self.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]
+            key = self.construct_object(key_node, deep=True)
             if isinstance(key, bool):
                 written = key_node.value
                 raise _fault(key_node, f"YAML reads the key {written} as {key}; put it in quotes: '{written}'")
