@@ -107,13 +107,23 @@ def main(args: argparse.Namespace) -> None:
 
 
 def run_seed(cfg: CfgNode) -> int:
-    """The seed where none was given: drawn once, kept in OUTPUT_DIR, so that a resumed run has it again."""
+    """The seed where none was given: drawn once, kept in OUTPUT_DIR, so that a resumed run has it again.
+
+    Raises:
+        DataError: the file of the seed holds none.
+    """
     from mpafer.common import distributed
+    from mpafer.common.errors import DataError
+    from mpafer.common.files import atomic_file
+    from mpafer.common.ranges import MAX_SEED
     from mpafer.common.seeds import draw_run_seed
 
     path = Path(cfg.OUTPUT_DIR) / "seed.txt"
-    seed = int(path.read_text()) if path.is_file() else draw_run_seed()
+    kept = path.read_bytes().strip() if path.is_file() else None
+    if kept is not None and not (kept.isdigit() and int(kept[:20]) <= MAX_SEED):
+        raise DataError(f"{path} holds no seed: remove it, and give the run's own, which log.txt shows, by --seed")
+    seed = draw_run_seed() if kept is None else int(kept)
     if distributed.is_main():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(f"{seed}\n")
+        with atomic_file(path) as file:
+            file.write(f"{seed}\n".encode())
     return distributed.from_main(seed)
