@@ -60,7 +60,7 @@ class Job:
         if self.shots != ALL and self.shots < 1:
             raise OptionError(f"SHOTS is a number of images per class, or {ALL} for all, not '{self.shots}'")
         if not 0 <= self.seed <= MAX_SEED:
-            raise OptionError(f"a seed is 0 or above, and at most {MAX_SEED}, not {self.seed}")
+            raise OptionError(f"a seed is 0 to {MAX_SEED}, not {self.seed}")
 
     @property
     def name(self) -> str:
