@@ -32,11 +32,12 @@ class Range:
     odd: bool = False
     count: int | None = None
     rising: bool = False  # a list whose first number is not above its last
+    note: str = ""  # what a number of a meaning of its own means
 
     def check(self, name: str, value: Any) -> None:
         """Raises OptionError, which says what ``name`` may be, where it is not that."""
         if wrong := self._wrong_list(value) if self.count is not None else self._wrong_number(value):
-            raise OptionError(f"{name} is {value}; {wrong}")
+            raise OptionError(f"{name} is {value}; {wrong}{self.note and f' ({self.note})'}")
 
     def _wrong_list(self, values: Any) -> str:
         if not isinstance(values, (list, tuple)) or (self.count and len(values) != self.count):
@@ -73,7 +74,7 @@ SPAN = Range(above=0, count=2, rising=True)
 
 # Every number of `mpafer.common.defaults`; those of methods and data sets stand with their options.
 RANGES: dict[str, Range] = {
-    "SEED": Range(most=MAX_SEED),  # negative: not fixed
+    "SEED": Range(most=MAX_SEED, note="negative = drawn"),
     "INPUT.SIZE": Range(least=1, whole=True, count=2),
     "INPUT.PIXEL_MEAN": COLOURS,
     "INPUT.PIXEL_STD": replace(COLOURS, above=0),
@@ -95,7 +96,7 @@ RANGES: dict[str, Range] = {
     "INPUT.RE_P": SHARE,
     "INPUT.RE_SCALE": replace(SPAN, most=1),
     "INPUT.RE_RATIO": SPAN,
-    "DATASET.NUM_SHOTS": Range(least=-1, refused=(0,)),
+    "DATASET.NUM_SHOTS": Range(least=-1, refused=(0,), note="-1 = every image"),
     "DATASET.VAL_FRACTION": Range(above=0, below=1),
     "DATALOADER.NUM_WORKERS": Range(least=0, most=MAX_WORKERS),
     "DATALOADER.TRAIN_X.BATCH_SIZE": COUNT,

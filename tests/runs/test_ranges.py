@@ -73,9 +73,9 @@ REFUSED = [
     ("OPTIM.SGD_NESTEROV", "True", "needs OPTIM.MOMENTUM above 0, which is 0.9, and OPTIM.SGD_DAMPNING 0, which is 1"),
     ("DATALOADER.NUM_WORKERS", "-1", "is -1; it must be at least 0"),
     ("DATALOADER.NUM_WORKERS", "100000", "is 100000; it must be at most 1024"),
-    ("SEED", "8589934593", f"is 8589934593; it must be at most {MAX_SEED}"),
+    ("SEED", "8589934593", rf"is 8589934593; it must be at most {MAX_SEED} \(negative = drawn\)$"),
     ("DATASET.VAL_FRACTION", "1", "is 1.0; it must be below 1"),
-    ("DATASET.NUM_SHOTS", "0", "is 0; it cannot be 0"),
+    ("DATASET.NUM_SHOTS", "0", r"is 0; it cannot be 0 \(-1 = every image\)$"),
     ("DATASET.NUM_SHOTS", "-7", "is -7; it must be at least -1"),
 ]
 
