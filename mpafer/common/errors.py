@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -49,8 +50,15 @@ def user_message(error: BaseException) -> str | None:
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return f"{text}: make room, and start again; a run goes on from its last epoch"
     if isinstance(error, OSError) and error.filename:  # no permission, no such file
-        return text
+        return text + _where_a_link_leads(error.filename)
     return None
+
+
+def _where_a_link_leads(path: object) -> str:
+    """Of a link to nowhere, which looks as if it were there."""
+    if not isinstance(path, str) or not os.path.islink(path) or os.path.exists(path):
+        return ""
+    return f": it is a link to {os.readlink(path)}, which is not there"
 
 
 @contextmanager

@@ -100,6 +100,16 @@ def test_a_tilde_is_the_users_folder(world: Path, tmp_path: Path, monkeypatch: p
     assert {"answers.csv", "report.csv", "report.json"} <= {path.name for path in tmp_path.iterdir()}
 
 
+def test_a_link_to_nowhere_says_so(tmp_path: Path) -> None:
+    (link := tmp_path / "a.jpg").symlink_to("/nowhere/a.jpg")
+    with pytest.raises(FileNotFoundError) as caught:
+        open(link)
+    missing = f"[Errno 2] No such file or directory: '{link}'"
+    assert user_message(caught.value) == f"{missing}: it is a link to /nowhere/a.jpg, which is not there"
+    link.unlink()
+    assert user_message(caught.value) == missing
+
+
 # --- disks, processes, terminals
 
 
