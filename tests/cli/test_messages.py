@@ -103,7 +103,7 @@ def test_a_tilde_is_the_users_folder(world: Path, tmp_path: Path, monkeypatch: p
 def test_a_link_to_nowhere_says_so(tmp_path: Path) -> None:
     (link := tmp_path / "a.jpg").symlink_to("/nowhere/a.jpg")
     with pytest.raises(FileNotFoundError) as caught:
-        open(link)
+        link.read_bytes()
     missing = f"[Errno 2] No such file or directory: '{link}'"
     assert user_message(caught.value) == f"{missing}: it is a link to /nowhere/a.jpg, which is not there"
     link.unlink()
