@@ -38,7 +38,7 @@ def read_text(source: Path) -> str:
         text = source.read_text("utf-8-sig")
     if "\0" in text:
         line = text[: text.index("\0")].count("\n") + 1
-        raise DataError(f"{source} is no text: line {line} has a NUL byte; save it as UTF-8, or get it anew")
+        raise DataError(f"{source} is no text: it has NUL bytes in it (line {line}); save it as UTF-8, or get it anew")
     return text
 
 

@@ -70,7 +70,7 @@ def test_files_and_full_disks_are_the_users(tmp_path: Path) -> None:
         (b"A: B: C\n", "is not YAML: line 1: mapping values are not allowed here"),
         (b"\xff\xfe", "is no text in UTF-8, save it as such: "),
         (b"A: caf\xe9\n", "is no text in UTF-8, save it as such: "),
-        (b"A: 1\nB: \0\n", "is no text: line 2 has a NUL byte; save it as UTF-8, or get it anew$"),
+        (b"A: 1\nB: \0\n", r"is no text: it has NUL bytes in it \(line 2\); save it as UTF-8, or get it anew$"),
         (b"A: 2020-13-45\n", "is not YAML: month must be in 1..12$"),
         (b"[" * 5000, "is not YAML: it is nested too deep$"),
         (b"A: {no: 1}\n", "line 1: YAML reads the key no as False; put it in quotes: 'no'$"),
