@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import os
@@ -22,6 +23,7 @@ from mpafer.common.devices import named_device
 from mpafer.common.errors import OptionError, user_message
 from mpafer.common.files import atomic_file, make_folder, write_text
 from mpafer.common.streams import speak_plainly
+from mpafer.engine.log import Tee
 from mpafer.inference.saved import load_run
 from mpafer.results.document import Figure, Section, markdown, page
 from mpafer.results.latex import as_latex
@@ -119,6 +121,12 @@ def test_a_full_disk_is_named_with_the_file(tmp_path: Path, monkeypatch: pytest.
         write_text("/dev/full", "text")
     cure = "make room, and start again; a run goes on from its last epoch"
     assert user_message(full.value) == f"[Errno 28] No space left on device: '/dev/full': {cure}"
+    log = Tee(io.StringIO(), Path("/dev/full"))
+    with pytest.raises(OSError) as full_log:
+        log.write("a line\n")
+    assert str(user_message(full_log.value)).startswith("[Errno 28] No space left on device: '/dev/full': make room")
+    with contextlib.suppress(OSError):
+        log.file.close()
     with pytest.raises(OSError) as torn, atomic_file(tmp_path / "checkpoint"), open("/dev/full", "wb", 0) as file:
         file.write(b"0")
     assert f"'{tmp_path}/checkpoint': {cure}" in str(user_message(torn.value))
