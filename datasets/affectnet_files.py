@@ -128,7 +128,10 @@ def read_npy(images: Path, notes: Path) -> Found:
             continue
         path = notes / f"{stem}{ending}"
         try:
-            value = str(np.load(path).item())
+            loaded = np.load(path)
+            if not isinstance(loaded, np.ndarray):
+                raise ValueError("it is an .npz archive")
+            value = str(loaded.item())
         except (ValueError, EOFError) as error:
             raise DataError(f"{path} does not hold one expression: {error}") from None
         emotion = _emotion(value, str(path))

@@ -59,6 +59,7 @@ class FERDataset:
     splits: Splits  # all that was found, before any choice of images or classes
     dataset_dir = ""  # where it was found
     numbering: Numbering | None = None  # where labels or folders are numbers
+    fewer_images: dict[str, int] = {}  # noqa: RUF012 - class -> its images, where shots are more
     train_u = None  # a runner on Dassl asks for unlabelled images
 
     def __init__(self, cfg: CfgNode, problems: Problems | None = None) -> None:
@@ -84,6 +85,7 @@ class FERDataset:
         if cfg.TEST.SPLIT == "val":
             val = whole  # what is reported is measured on all of it; CoOp's draw is for choosing an epoch
         chosen = choose_classes(self.classes, cfg.DATASET.SUBSAMPLE_CLASSES)
+        self.tell_fewer(train, chosen, cfg.DATASET.NUM_SHOTS)
         absent = set(chosen) - {self.classes[item.label] for item in train}
         if absent and not self.test_only:
             raise MissingDataError(
@@ -191,6 +193,14 @@ class FERDataset:
         if skipped.paths:
             level = logging.WARNING if skipped.doubtful else logging.INFO
             log.log(level, "%s: not used: %s", self.name, skipped.in_words())
+
+    def tell_fewer(self, train: Iterable[Item], chosen: Sequence[str], shots: int) -> None:
+        """Say which classes have fewer training images than shots, if any."""
+        found = Counter(self.classes[item.label] for item in train)
+        self.fewer_images = {name: found[name] for name in chosen if 0 < found[name] < shots}
+        if self.fewer_images:
+            which = ", ".join(f"{name} {images}" for name, images in self.fewer_images.items())
+            log.warning("%s: fewer images than DATASET.NUM_SHOTS %s, all are taken: %s", self.name, shots, which)
 
     def records(self, items: Iterable[Item], chosen: Sequence[str]) -> list[Datum]:
         """Records of the images of the chosen classes, labelled in the order of `chosen`."""

@@ -62,17 +62,22 @@ def build_model(
 
     Raises:
         OptionError: unknown method or option (the closest one is named), or a value it cannot take.
-        TypeError: ``clip`` is no `Clip`, or ``classnames`` a single text.
+        TypeError: ``method`` or a class name is no text, ``clip`` no `Clip`, or ``classnames`` a single text.
     """
     from mpafer.clip import Clip
     from mpafer.common.errors import OptionError
     from mpafer.run_config import find_method
 
+    if not isinstance(method, str):
+        raise TypeError(f"method is a {type(method).__name__}, expected a name, as 'MPAFER'")
     trainer = find_method(method)
     if not isinstance(clip, Clip):
         raise TypeError(f"clip is a {type(clip).__name__}, expected what mpafer.load_clip gives")
     if isinstance(classnames, str):
         raise TypeError(f"classnames is the text {classnames!r}, expected a list of names")
+    for name in classnames:
+        if not isinstance(name, str):
+            raise TypeError(f"class names are texts, but {name!r} is a {type(name).__name__}")
     if not classnames or len(set(classnames)) < len(classnames):
         raise OptionError(f"class names must be one or more, each once, but are {list(classnames)}")
     given = {"descriptions": descriptions, "prototypes": prototypes}

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from yacs.config import CfgNode
 
-from mpafer.common.config import Values, merge, read_file, read_pairs
+from mpafer.common.config import Values, leaves, merge, read_file, read_pairs
 from mpafer.common.defaults import add_keys, default_config
 from mpafer.common.extensions import load_extensions
 from mpafer.common.options import find
+from mpafer.common.ranges import check_ranges
 from mpafer.configs import ROOT
 from mpafer.datasets import DATASETS, find_dataset
 from mpafer.datasets.fer_dataset import FERDataset
 from mpafer.trainers import METHODS
 from mpafer.trainers.base import PromptTrainer
 
+PATHS = ("OUTPUT_DIR", "RESUME", "DATASET.ROOT", "DATASET.DESCRIPTIONS", "MODEL.BACKBONE.NAME")
 COMMAND_LINE = "command line"
 
 
@@ -40,10 +43,11 @@ def run_config(
 
     Raises:
         MissingFileError: no such file.
-        OptionError: an unknown method, data set or key, or an option of another method or data set.
+        OptionError: an unknown method, data set or key, an option of another method or data set, a number outside its
+            range.
     """
     load_extensions()
-    path = dataset_file(dataset)
+    path, method_file = os.path.expanduser(dataset_file(dataset)), os.path.expanduser(method_file)
     layers: list[tuple[str, Values]] = [(name, read_file(name)) for name in (path, str(method_file)) if name]
     if dataset and not path:
         layers.append((COMMAND_LINE, {"DATASET.NAME": dataset}))
@@ -57,6 +61,10 @@ def run_config(
     owners = _foreign_options(method_class, dataset_class)
     for source, values in layers:
         merge(config, source, values, owners)
+    expand_paths(config)
+    check_ranges(config, learns=method_class is not None and method_class.learns)
+    if method_class:
+        method_class.options_from(config)
     return config
 
 
@@ -67,6 +75,13 @@ def add_options(config: CfgNode, methods: Iterable[type[PromptTrainer]], dataset
         add_keys(config.TRAINER[method.node], method.Options().node())  # CoOp and KgCoOp share theirs, as upstream
     for dataset in datasets:
         add_keys(config.DATASET, dataset.Options().node())
+
+
+def expand_paths(config: CfgNode) -> None:
+    """A ``~`` at the start of a path is the user's folder, also where no shell has looked at it."""
+    for key, value in leaves(config):
+        if key in PATHS and value.startswith("~"):
+            config.merge_from_list([key, os.path.expanduser(value)])
 
 
 def find_method(name: str) -> type[PromptTrainer]:

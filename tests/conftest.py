@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
+import tempfile
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny models: more threads only get in each other's way
@@ -13,6 +15,21 @@ import pytest
 from yacs.config import CfgNode
 
 REPO = Path(__file__).parent.parent
+# what the scripts read
+VARIABLES = ("DATA", "OUT", "SEEDS", "TAG", "JOBS", "CFG", "METHOD", "METHODS", "REFERENCE", "SHOTS", "SPLIT",
+             "LAUNCHER", "PARTITION")  # fmt: skip
+CACHE = Path(tempfile.gettempdir()) / f"mpafer-tests-{os.getpid()}"
+
+
+def pytest_configure() -> None:
+    """Nothing that the user has exported changes a test, nor does what lies in the user's cache."""
+    os.environ["MPAFER_CACHE"] = str(CACHE)  # of fixtures that several tests share
+    for variable in VARIABLES:
+        os.environ.pop(variable, None)
+
+
+def pytest_unconfigure() -> None:
+    shutil.rmtree(CACHE, ignore_errors=True)
 
 
 @pytest.fixture(autouse=True)

@@ -63,7 +63,6 @@ class PromptTrainer(Trainer):
     node: ClassVar[str]  # config node under TRAINER
     Options: ClassVar[type[Options]]
     Model: ClassVar[Callable[..., FrozenClip]]  # (clip, classnames, options, **teachers)
-    learns: ClassVar[bool] = True  # False: a result depends on neither seed nor training images
     class_prompts: ClassVar[bool] = True  # False: no prompts of the classes, `Output.embeddings` is None
     accepts: ClassVar[tuple[str, ...]] = ()  # teachers that `mpafer.build_model` may hand to the model
     inference_overrides: ClassVar[dict[str, Any]] = {}  # options to build a model that is not trained any more

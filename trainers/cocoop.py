@@ -14,6 +14,7 @@ from mpafer.common.options import Options, option
 from mpafer.prompting.conditional import ConditionalPrompts
 from mpafer.prompting.model import PromptedClip
 from mpafer.prompting.precision import PRECISIONS
+from mpafer.prompting.text import MAX_CONTEXT
 from mpafer.trainers.base import Case, PromptTrainer, register_method
 
 
@@ -21,7 +22,7 @@ from mpafer.trainers.base import Case, PromptTrainer, register_method
 class CoCoOpOptions(Options):
     """``TRAINER.COCOOP``."""
 
-    n_ctx: int = option(16, least=1)  # context vectors
+    n_ctx: int = option(16, least=1, most=MAX_CONTEXT)  # context vectors
     ctx_init: str = ""  # words the context starts from; their number of tokens is N_CTX then
     prec: str = option("fp32", choices=PRECISIONS)
 

@@ -13,7 +13,7 @@ from mpafer.clip import Clip
 from mpafer.common.options import Options, option
 from mpafer.prompting.model import PromptedClip
 from mpafer.prompting.precision import PRECISIONS
-from mpafer.prompting.text import POSITIONS, ContextPrompts
+from mpafer.prompting.text import MAX_CONTEXT, POSITIONS, ContextPrompts
 from mpafer.trainers.base import Case, PromptTrainer, register_method
 
 
@@ -21,7 +21,7 @@ from mpafer.trainers.base import Case, PromptTrainer, register_method
 class CoOpOptions(Options):
     """``TRAINER.COOP``."""
 
-    n_ctx: int = option(16, least=1)  # context vectors
+    n_ctx: int = option(16, least=1, most=MAX_CONTEXT)  # context vectors
     csc: bool = False  # class-specific context
     ctx_init: str = ""  # words the context starts from; their number of tokens is N_CTX then
     class_token_position: str = option("end", choices=POSITIONS)

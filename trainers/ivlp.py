@@ -14,8 +14,8 @@ from mpafer.clip import Clip
 from mpafer.common.options import Options, option
 from mpafer.prompting.model import PromptedClip
 from mpafer.prompting.precision import PRECISIONS
-from mpafer.prompting.text import ContextPrompts, DeepTextPrompts, short_init
-from mpafer.prompting.visual import DeepVisualPrompts
+from mpafer.prompting.text import MAX_CONTEXT, ContextPrompts, DeepTextPrompts, short_init
+from mpafer.prompting.visual import MAX_VISUAL, DeepVisualPrompts
 from mpafer.trainers.base import Case, PromptTrainer, register_method
 
 
@@ -23,8 +23,8 @@ from mpafer.trainers.base import Case, PromptTrainer, register_method
 class IVLPOptions(Options):
     """``TRAINER.IVLP``."""
 
-    n_ctx_vision: int = option(2, least=1)  # visual prompts a layer
-    n_ctx_text: int = option(2, least=1)  # context vectors a layer
+    n_ctx_vision: int = option(2, least=1, most=MAX_VISUAL)  # visual prompts a layer
+    n_ctx_text: int = option(2, least=1, most=MAX_CONTEXT)  # context vectors a layer
     ctx_init: str = "a photo of a"  # words the first layer's context starts from
     prompt_depth_vision: int = option(9, least=0)  # prompted vision layers from the first; 0 = none
     prompt_depth_text: int = option(9, least=1)  # prompted text layers from the first

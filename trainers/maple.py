@@ -18,7 +18,7 @@ from mpafer.clip import Clip
 from mpafer.common.options import Options, option
 from mpafer.prompting.model import PromptedClip
 from mpafer.prompting.precision import PRECISIONS
-from mpafer.prompting.text import ContextPrompts, DeepTextPrompts, short_init
+from mpafer.prompting.text import MAX_CONTEXT, ContextPrompts, DeepTextPrompts, short_init
 from mpafer.prompting.visual import CoupledVisualPrompts
 from mpafer.trainers.base import Case, PromptTrainer, register_method
 
@@ -27,7 +27,7 @@ from mpafer.trainers.base import Case, PromptTrainer, register_method
 class MaPLeOptions(Options):
     """``TRAINER.MAPLE``."""
 
-    n_ctx: int = option(2, least=1)  # prompts a layer, in both towers
+    n_ctx: int = option(2, least=1, most=MAX_CONTEXT)  # prompts a layer, in both towers
     ctx_init: str = "a photo of a"  # words the first layer's context starts from
     prompt_depth: int = option(9, least=1)  # J: prompted layers of both towers, from the first
     prec: str = option("fp32", choices=PRECISIONS)

@@ -18,8 +18,8 @@ from mpafer.prompting.model import Output, PromptedClip
 from mpafer.prompting.precision import PRECISIONS
 from mpafer.prompting.similarity import ALIGNMENTS
 from mpafer.prompting.teachers import GRANULARITIES, check_prototypes, hard_prompt_features, hard_prompts
-from mpafer.prompting.text import POOLINGS, ContextPrompts
-from mpafer.prompting.visual import DeepVisualPrompts
+from mpafer.prompting.text import MAX_CONTEXT, POOLINGS, ContextPrompts
+from mpafer.prompting.visual import MAX_VISUAL, DeepVisualPrompts
 from mpafer.trainers.base import Case, PromptTrainer, register_method
 
 
@@ -27,10 +27,10 @@ from mpafer.trainers.base import Case, PromptTrainer, register_method
 class MPAFEROptions(Options):
     """``TRAINER.MPAFER``."""
 
-    n_ctx: int = option(10, least=1)  # M context vectors
+    n_ctx: int = option(10, least=1, most=MAX_CONTEXT)  # M context vectors
     csc: bool = False  # class-specific context
     ctx_init: str = ""  # words the context starts from; their number of tokens is M then
-    n_visual: int = option(8, least=0)  # N_p visual prompts a layer; 0 = none
+    n_visual: int = option(8, least=0, most=MAX_VISUAL)  # N_p visual prompts a layer; 0 = none
     visual_depth: int = option(0, least=0)  # prompted layers from the first; 0 = all
     hard_prompt: int = option(3, choices=tuple(GRANULARITIES))
     alignment: str = option("global_local", choices=ALIGNMENTS)

@@ -22,6 +22,8 @@ from mpafer.prompting.model import Output
 from mpafer.prompting.precision import autocast
 from mpafer.prompting.similarity import global_similarity
 from mpafer.prompting.teachers import load_templates, template_features
+from mpafer.prompting.text import MAX_CONTEXT
+from mpafer.prompting.visual import MAX_VISUAL
 from mpafer.trainers.base import Case, PromptTrainer, register_method
 from mpafer.trainers.ivlp import IVLPModel, IVLPOptions
 
@@ -30,8 +32,8 @@ from mpafer.trainers.ivlp import IVLPModel, IVLPOptions
 class PromptSRCOptions(IVLPOptions):
     """``TRAINER.PROMPTSRC``."""
 
-    n_ctx_vision: int = option(4, least=1)
-    n_ctx_text: int = option(4, least=1)
+    n_ctx_vision: int = option(4, least=1, most=MAX_VISUAL)
+    n_ctx_text: int = option(4, least=1, most=MAX_CONTEXT)
     text_loss_weight: float = option(25.0, least=0)
     image_loss_weight: float = option(10.0, least=0)
     gpa_mean: float = 15.0  # epoch that weighs most in the average, from 1

@@ -15,7 +15,7 @@ from mpafer.prompting.fixed import FixedPrompts
 from mpafer.prompting.model import PromptedClip
 from mpafer.prompting.precision import PRECISIONS
 from mpafer.prompting.teachers import fill
-from mpafer.prompting.visual import DeepVisualPrompts
+from mpafer.prompting.visual import MAX_VISUAL, DeepVisualPrompts
 from mpafer.trainers.base import Case, PromptTrainer, register_method
 
 
@@ -23,7 +23,7 @@ from mpafer.trainers.base import Case, PromptTrainer, register_method
 class VPTOptions(Options):
     """``TRAINER.VPT``."""
 
-    n_ctx_vision: int = option(2, least=1)  # visual prompts a layer
+    n_ctx_vision: int = option(2, least=1, most=MAX_VISUAL)  # visual prompts a layer
     ctx_init: str = "a photo of a"  # fixed words before the class name
     prompt_depth_vision: int = option(1, least=1)  # prompted layers from the first
     prec: str = option("fp32", choices=PRECISIONS)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 
 import click
 
@@ -56,6 +55,7 @@ def command(
     exit status is 1 where training or its evaluation would be wrong, and 0 with mere warnings.
     """
     with clear_errors():
+        from mpafer.common.files import write_text
         from mpafer.doctor.checks import diagnose
         from mpafer.doctor.images import read_images
         from mpafer.doctor.output import as_json, as_text, status
@@ -69,7 +69,7 @@ def command(
             if json_file == "-":
                 sys.stdout.write(text)
             else:
-                Path(json_file).write_text(text, "utf-8")
+                write_text(json_file, text)
         if json_file != "-":
             print(as_text(subject, facts, findings))
         sys.exit(int(status(findings) == "errors"))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-
 import click
 from tabulate import tabulate
 
@@ -26,7 +24,9 @@ def command(run: str, images: tuple[str, ...], backbone: str, device: str, csv_f
     with clear_errors():
         import torch
 
+        from mpafer.common.files import write_text
         from mpafer.inference.saved import load_run, probabilities
+        from mpafer.results.table import csv_text
 
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         model, transform = load_run(run, backbone=backbone, device=device)
@@ -35,5 +35,4 @@ def command(run: str, images: tuple[str, ...], backbone: str, device: str, csv_f
         ]
         print(tabulate(rows, ["image", *model.classnames], floatfmt=".3f"))
         if csv_file:
-            with open(csv_file, "w", newline="", encoding="utf-8") as file:
-                csv.writer(file).writerows([["image", *model.classnames], *rows])
+            write_text(csv_file, csv_text([["image", *model.classnames], *rows]), newline="\r\n")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+import os
 
 import click
 
@@ -20,12 +20,13 @@ def command(folders: tuple[str, ...], csv_file: str | None, json_file: str | Non
     Runs in folders called seed1, seed2, ... under one parent are one row: mean ± sample standard deviation.
     """
     with clear_errors():
+        from mpafer.common.files import write_text
         from mpafer.results.summary import as_text, summarise
         from mpafer.results.table import as_csv
 
-        rows = summarise(folders)
+        rows = summarise(map(os.path.expanduser, folders))
         print(as_text(rows))
         if csv_file:
-            Path(csv_file).write_text(as_csv(rows), "utf-8", newline="\r\n")
+            write_text(csv_file, as_csv(rows), newline="\r\n")
         if json_file:
-            Path(json_file).write_text(json.dumps(rows, indent=2) + "\n", "utf-8")
+            write_text(json_file, json.dumps(rows, indent=2) + "\n")

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from yacs.config import CfgNode
 
 from mpafer.common.defaults import IGNORED, REFUSED
 from mpafer.common.errors import DataError, MissingFileError, OptionError
 from mpafer.common.options import closest
+from mpafer.common.texts import read_yaml
 
 Values = dict[str, Any]  # dotted key -> value
 
@@ -35,16 +35,10 @@ def read_file(path: str | Path, above: tuple[Path, ...] = ()) -> Values:
         asked = f", which {above[-1]} starts from" if above else ""
         raise MissingFileError(f"no config file {path}{asked}; that folder holds: {known}")
     try:
-        tree = yaml.safe_load(path.read_text("utf-8")) or {}
+        tree = read_yaml(path) or {}
         bases = tree.pop("_BASE_", [])
         own = {key: CfgNode._decode_cfg_value(value) for key, value in leaves(CfgNode(tree))}
-    except (
-        yaml.YAMLError,
-        AttributeError,
-        TypeError,
-        AssertionError,
-        UnicodeDecodeError,
-    ) as error:  # yacs: lists, dates
+    except (AttributeError, TypeError, AssertionError) as error:  # yacs: lists, dates
         raise DataError(f"{path} is not YAML with keys and values: {error}") from error
     bases = [bases] if isinstance(bases, str) else bases
     if not (isinstance(bases, list) and all(isinstance(base, str) for base in bases)):
@@ -92,11 +86,11 @@ def merge(config: CfgNode, source: str, values: Mapping[str, Any], owners: Mappi
                     else f"{source}: no config key {key}: {closest(key, known)}"
                 )
             continue
-        if isinstance(known[key], float) and type(value) is int:
-            value = float(value)
         try:
+            if isinstance(known[key], float) and type(value) is int:
+                value = float(value)
             config.merge_from_list([key, value])
-        except ValueError as error:
+        except (ValueError, OverflowError) as error:
             raise OptionError(f"{source}: {error}") from None
 
 

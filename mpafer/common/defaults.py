@@ -42,7 +42,7 @@ _DEFAULTS: dict[str, Any] = {
     "DATASET": {
         "ROOT": "",
         "NAME": "",
-        "NUM_SHOTS": -1,  # images per class; below 1: all
+        "NUM_SHOTS": -1,  # images per class; -1: all
     },
     "DATALOADER": {
         "NUM_WORKERS": 4,

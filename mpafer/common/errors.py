@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from mpafer.common.streams import speak_plainly
+
+_ENDED_WORKER = "DataLoader worker (pid"  # how torch's message begins
 
 
 class UserError(Exception):
@@ -37,14 +42,32 @@ def user_message(error: BaseException) -> str | None:
     if isinstance(error, UserError):
         # a data loader raises its worker's error anew, with the worker's traceback before the message
         return text.rpartition(f"{type(error).__name__}: ")[2] if text.startswith("Caught ") else text
-    if isinstance(error, OSError) and (error.filename or error.errno == errno.ENOSPC):  # no permission, a full disk
-        return text
+    if isinstance(error, RuntimeError) and text.startswith(_ENDED_WORKER):  # raised wherever the program just is
+        return (
+            f"a process that reads images was killed, most often for want of memory ({text}): lower "
+            "DATALOADER.NUM_WORKERS, 0 = none; in a container, give it more shared memory (--shm-size)"
+        )
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return f"{text}: make room, and start again; a run goes on from its last epoch"
+    if isinstance(error, OSError) and error.filename:  # no permission, no such file
+        return text + _where_a_link_leads(error.filename)
     return None
+
+
+def _where_a_link_leads(path: object) -> str:
+    """Of a link to nowhere, which looks as if it were there."""
+    if not isinstance(path, str) or not os.path.islink(path) or os.path.exists(path):
+        return ""
+    return f": it is a link to {os.readlink(path)}, which is not there"
 
 
 @contextmanager
 def clear_errors() -> Iterator[None]:
-    """Around a command: end with one line where the user can mend it, with the traceback where we have to."""
+    """Around a command: end with one line where the user can mend it, with the traceback where we have to.
+
+    What the terminal cannot show is shown by what it can.
+    """
+    speak_plainly()
     try:
         yield
     except Exception as error:

@@ -10,6 +10,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from mpafer.common.errors import OptionError
+
 TEMPORARY = ".tmp"
 LEFT = 24 * 3600  # seconds after which another machine's half-written file counts as left by a killed process
 
@@ -25,6 +27,35 @@ def keep_folder(beside: Path, kind: str) -> Path:
     return beside / f"mpafer_{kind}" if os.access(beside, os.W_OK) else cache_folder(kind)
 
 
+def make_folder(path: str | Path, name: str) -> Path:
+    """Make a folder, and those above it, where they are not there.
+
+    Args:
+        path: the folder.
+        name: the option that names it, for the message.
+
+    Raises:
+        OptionError: there is a file, or a link to nowhere, in its place.
+    """
+    path = Path(path)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        there = next(each for each in (*reversed(path.parents), path) if os.path.lexists(each) and not each.is_dir())
+        what = f"a link to {os.readlink(there)}, which is not there" if not there.exists() else "a file, not a folder"
+        raise OptionError(f"{name} {path}: {there} is {what}; name another folder") from None
+    return path
+
+
+def write_text(path: str | Path, text: str, newline: str | None = None) -> None:
+    """Write a text in UTF-8; raises OSError, which names the file, where that cannot be done."""
+    try:
+        Path(path).expanduser().write_text(text, "utf-8", newline=newline)
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
+
+
 @contextmanager
 def atomic_file(path: Path) -> Iterator[BinaryIO]:
     """A binary file to write; ``path`` appears, or is replaced, when the block ends without an error."""
@@ -36,8 +67,10 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:  # of a write: which file it was
+            error.filename = str(path)
         raise
     _sync_folder(path.parent)
 

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from mpafer.common.errors import OptionError
 from mpafer.common.extensions import broken_note
+from mpafer.common.ranges import ANY, Range
 
 Self = TypeVar("Self", bound="Options")
 T = TypeVar("T")
@@ -24,7 +25,7 @@ def option(
     refused: tuple[Any, ...] = (),
 ) -> Any:
     """A dataclass field with the values it may take; checked when the options are made."""
-    return field(default=default, metadata={"choices": choices, "least": least, "most": most, "refused": refused})
+    return field(default=default, metadata={"choices": choices, "range": Range(least, most=most, refused=refused)})
 
 
 def closest(name: str, known: Iterable[str]) -> str:
@@ -69,18 +70,13 @@ class Options:
     def __post_init__(self) -> None:
         for entry in fields(self):
             name, value = entry.name.upper(), getattr(self, entry.name)
-            choices, least, most = (entry.metadata.get(key) for key in ("choices", "least", "most"))
             wanted = (int, float) if isinstance(entry.default, float) else (type(entry.default),)
             if type(value) not in wanted:
                 raise OptionError(f"{name} is {value!r}; it must be of type {wanted[-1].__name__}")
-            if choices:
+            if choices := entry.metadata.get("choices"):
                 check_choice(name, value, choices)
-            if least is not None and not value >= least:  # NaN is refused too
-                raise OptionError(f"{name} is {value}; it must be at least {least}")
-            if most is not None and not value <= most:
-                raise OptionError(f"{name} is {value}; it must be at most {most}")
-            if value in entry.metadata.get("refused", ()):
-                raise OptionError(f"{name} cannot be {value!r}")
+            elif isinstance(value, (int, float)) and not isinstance(value, bool):
+                entry.metadata.get("range", ANY).check(name, value)
 
     @classmethod
     def of(cls: type[Self], values: Mapping[str, Any]) -> Self:

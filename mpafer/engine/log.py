@@ -32,7 +32,11 @@ class Tee:
         self.file = open(path, "a", buffering=1, encoding="utf-8")  # noqa: SIM115 - open as long as the stream
 
     def write(self, text: str) -> int:
-        self.file.write(text)
+        try:
+            self.file.write(text)
+        except OSError as error:  # a full disk, which does not say where
+            error.filename = error.filename or self.file.name
+            raise
         return self.console.write(text)
 
     def flush(self) -> None:

@@ -62,6 +62,7 @@ def record_run(run: RunState) -> None:
         images_per_second=trained / run.train_seconds if run.train_seconds else 0.0,
         peak_memory_bytes=memory,
         peak_memory_of=memory_of,
+        fewer_images=getattr(run.dm.dataset, "fewer_images", {}),
         skipped=getattr(run.dm.dataset, "skipped", {}),
         fewshot_images=[relative(item.impath) for item in items] if cfg.DATASET.NUM_SHOTS > 0 else [],
     ).write(run.output_dir, predictions.scores.numpy())

@@ -7,6 +7,7 @@ and resuming is exact.
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable
 from typing import Any
@@ -19,6 +20,7 @@ from yacs.config import CfgNode
 from mpafer.common.errors import OptionError
 from mpafer.common.options import check_choice
 
+logger = logging.getLogger(__name__)
 Decay = Callable[[int], float]
 SCHEDULES = ("single_step", "multi_step", "cosine")
 
@@ -62,6 +64,10 @@ def build_lr_scheduler(optimizer: Optimizer, optim_cfg: CfgNode) -> EpochSchedul
     """
     warmup = max(optim_cfg.WARMUP_EPOCH, 0)
     kind, constant, minimum = optim_cfg.WARMUP_TYPE, optim_cfg.WARMUP_CONS_LR, optim_cfg.WARMUP_MIN_LR
+    if 0 < optim_cfg.MAX_EPOCH <= warmup:
+        logger.warning(
+            "OPTIM.WARMUP_EPOCH %s of OPTIM.MAX_EPOCH %s: no epoch trains at OPTIM.LR", warmup, optim_cfg.MAX_EPOCH
+        )
     if warmup:
         check_choice("OPTIM.WARMUP_TYPE", kind, ("constant", "linear"))
     start = 0 if optim_cfg.WARMUP_RECOUNT else warmup

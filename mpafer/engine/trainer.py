@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -15,6 +15,7 @@ from mpafer.common import distributed
 from mpafer.common.errors import OptionError
 from mpafer.common.options import check_choice
 from mpafer.common.progress import progress
+from mpafer.common.ranges import check_ranges
 from mpafer.engine import saving
 from mpafer.engine.checkpoint import prune_checkpoints
 from mpafer.engine.epoch_log import EpochLog
@@ -37,8 +38,11 @@ class Trainer(RunState):
     of terms whose sum is minimised.
     """
 
+    learns: ClassVar[bool] = True  # False: a result depends on neither seed nor training images
+
     def __init__(self, cfg: CfgNode) -> None:
         distributed.init(cfg.USE_CUDA)
+        check_ranges(cfg, learns=self.learns)
         self.check_cfg(cfg)
         super().__init__(cfg)
         self.dm = DataManager(cfg, self.load_dataset(cfg))

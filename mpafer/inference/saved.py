@@ -13,6 +13,7 @@ from yacs.config import CfgNode
 
 from mpafer.clip import load_clip
 from mpafer.clip.sizes import QUICKGELU
+from mpafer.common.devices import named_device
 from mpafer.common.errors import CheckpointError
 from mpafer.common.extensions import broken_note
 from mpafer.common.options import closest
@@ -49,7 +50,10 @@ def read_run(run: str | Path, epoch: int | None = None) -> SavedRun:
         MissingFileError: no checkpoint there.
         CheckpointError: it is damaged, or no run's.
     """
-    results = Path(run) / RESULTS
+    if not isinstance(run, (str, Path)):
+        raise TypeError(f"run is a {type(run).__name__}, expected the path of a folder")
+    run = Path(run).expanduser()
+    results = run / RESULTS
     if results.is_file() and not (result := RunResult.read(results)).learnable_values:
         cfg = CfgNode(result.config)
         activation = cfg.MODEL.BACKBONE.get("ACTIVATION") or QUICKGELU  # older runs had no other
@@ -101,9 +105,11 @@ def load_run(
         device: where the model goes.
 
     Raises:
+        OptionError: no such device here.
         MissingFileError: no checkpoint there.
         CheckpointError: the backbone has other weights than the run's, or the checkpoint is damaged.
     """
+    device = named_device(device)
     return build_run(read_run(run, epoch), backbone=backbone, device=device)
 
 

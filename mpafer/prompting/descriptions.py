@@ -6,9 +6,8 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-import yaml
-
 from mpafer.common.errors import DataError, MissingFileError
+from mpafer.common.texts import read_yaml
 from mpafer.prompting.expressions import COMPOUND, class_key
 
 logger = logging.getLogger(__name__)
@@ -55,10 +54,7 @@ def read_descriptions(source: Path) -> dict[str, str]:
     """Class name, as `class_key` has it -> text, of a file."""
     if not source.is_file():
         raise MissingFileError(f"no file of descriptions at {source} (DATASET.DESCRIPTIONS)")
-    try:
-        content = yaml.safe_load(source.read_text("utf-8"))  # JSON is YAML
-    except yaml.YAMLError as error:
-        raise DataError(f"{source} is neither YAML nor JSON: {error}") from error
+    content = read_yaml(source)  # JSON is YAML
     if not isinstance(content, dict):
         raise DataError(f"{source} must map class names to descriptions, but holds a {type(content).__name__}")
     table: dict[str, str] = {}

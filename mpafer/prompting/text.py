@@ -14,6 +14,7 @@ from mpafer.common.errors import OptionError
 from mpafer.prompting.visual import check_depth
 
 logger = logging.getLogger(__name__)
+MAX_CONTEXT = CONTEXT_LENGTH - 3  # vectors: start, a class name and end take a token each
 POSITIONS = ("end", "middle", "front")  # of the class name, as CoOp calls them
 POOLINGS = ("mean", "max")  # of a prompt's tokens
 

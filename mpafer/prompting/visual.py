@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from mpafer.clip import Clip
 from mpafer.common.errors import OptionError
 
+MAX_VISUAL = 1024  # prompts a layer; an image has 256 patches at most
+
 
 class DeepVisualPrompts(nn.Module):
     """``[z^l, _] = layer_l([z^(l-1), p^l])``: N_p tokens join each layer's input, their outputs are dropped.

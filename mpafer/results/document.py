@@ -12,7 +12,7 @@ from typing import Any
 
 from mpafer.common.files import atomic_file
 from mpafer.results.latex import as_latex
-from mpafer.results.table import Table
+from mpafer.results.table import Table, one_line
 
 DRAWN = "These are drawn faces: the numbers, and the order of the methods, say nothing about photographs."
 
@@ -39,12 +39,12 @@ def markdown(document: Sequence[Section]) -> str:
     """GitHub's Markdown."""
     parts = []
     for section in document:
-        parts.append(f"{'#' * section.level} {section.title}")
+        parts.append(f"{'#' * section.level} {one_line(section.title)}")
         for block in section.blocks:
             if isinstance(block, Table):
                 parts.append(block.text("github"))
             elif isinstance(block, Figure):
-                parts.append(f"![{block.caption}]({block.file})")
+                parts.append(f"![{one_line(block.caption)}]({block.file})")
             else:
                 parts.append(block)
     return "\n\n".join(parts) + "\n"

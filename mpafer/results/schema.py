@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from mpafer.common.errors import DataError
 from mpafer.common.files import atomic_file
 from mpafer.common.versions import commit, versions
+from mpafer.results.shape import wrong_value
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -44,6 +45,7 @@ class RunResult:
     peak_memory_bytes: int = 0
     peak_memory_of: str = "process"  # or gpu
     fewshot_images: Sequence[str] = ()
+    fewer_images: Mapping[str, int] = field(default_factory=dict)  # class -> its images, where shots are more
     skipped: Mapping[str, int] = field(default_factory=dict)  # reason -> files among the images that were not used
     cross: Mapping[str, Any] | None = None  # of a test on another data set: which run that is, and what was left out
     versions: Mapping[str, str] = field(default_factory=versions)
@@ -108,15 +110,14 @@ class RunResult:
         file = Path(file)
         try:
             content = json.loads(file.read_text("utf-8"))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise DataError(f"{file} is not a result file of ours: {error}") from error
         if not isinstance(content, dict):
             raise DataError(f"{file} is not a result file of ours: it holds a {type(content).__name__}")
         if missing := sorted(_REQUIRED - content.keys()):
             raise DataError(f"{file} is not a result file of ours: it lacks {', '.join(missing)}")
-        for key, kind in (("schema", int), ("config", dict), ("metrics", dict), ("engine", dict), ("seed", int)):
-            if not isinstance(value := content.get(key, 1), kind):
-                raise DataError(f"{file} is not a result file of ours: its {key} is a {type(value).__name__}")
+        if wrong := wrong_value(content):
+            raise DataError(f"{file} is damaged: {wrong}; get it anew, or run again")
         if content.get("schema", 1) > SCHEMA:
             raise DataError(f"{file} is of schema {content['schema']}, a newer mpafer's; this one reads up to {SCHEMA}")
         entries: dict[str, Any] = {"schema": 1, "versions": {}, "commit": ""}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,7 +54,8 @@ class Table:
     def text(self, form: str) -> str:
         """In one of tabulate's formats."""
         sides = ("left", *["right"] * (len(self.columns) - 1))
-        return tabulate(self.body, self.headers, tablefmt=form, disable_numparse=True, colalign=sides)
+        rows = [[_cell(entry, form) for entry in row] for row in [self.headers, *self.body]]
+        return tabulate(rows[1:], rows[0], tablefmt=form, disable_numparse=True, colalign=sides)
 
 
 def text(title: str, key: str) -> Column:
@@ -110,11 +111,38 @@ def is_significant(row: Row) -> bool:
 def as_csv(rows: Sequence[Row]) -> str:
     """Rows with the same keys, unrounded; a dictionary's entries are columns, ``recall_fear``, a list is its words."""
     flat = [_flat(row) for row in rows]
+    keys = list(flat[0])
+    return csv_text([keys, *([row[key] for key in keys] for row in flat)])
+
+
+def csv_text(rows: Iterable[Sequence[Any]]) -> str:
+    """Rows of cells as CSV; a text that a spreadsheet would run as a formula begins with a ' there."""
     file = io.StringIO()
-    writer = csv.DictWriter(file, fieldnames=list(flat[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(flat)
+    writer = csv.writer(file, lineterminator="\n")
+    for row in rows:
+        cells = map(_no_formula, row)
+        writer.writerow([cell.replace("\r", " ") if isinstance(cell, str) else cell for cell in cells])  # CR ends a row
     return file.getvalue()
+
+
+def _no_formula(cell: Any) -> Any:
+    if not isinstance(cell, str) or not cell.startswith(("=", "+", "-", "@", "\t", "\r")) or cell == "-":
+        return cell
+    try:
+        float(cell)
+    except ValueError:
+        return f"'{cell}"
+    return cell
+
+
+def one_line(text: str) -> str:
+    """Its lines with blanks between."""
+    return " ".join(text.splitlines())
+
+
+def _cell(text: str, form: str) -> str:
+    """A cell on one line; in Markdown its bars end no cell."""
+    return one_line(text).replace("|", r"\|") if form == "github" else one_line(text)
 
 
 def _flat(row: Row) -> Row:

@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from mpafer.common.errors import OptionError
 from mpafer.common.options import closest
+from mpafer.common.texts import read_yaml
 from mpafer.configs import ROOT
 
 FOLDER = ROOT / "ablations"
@@ -48,9 +47,10 @@ def load_ablation(name: str) -> Ablation:
     file = Path(name) if name.endswith((".yaml", ".yml")) else FOLDER / f"{name}.yaml"
     if not file.is_file():
         raise OptionError(f"no ablation {name!r}: {closest(name, (known.stem for known in FOLDER.glob('*.yaml')))}")
+    content = read_yaml(file)
     try:
-        return parse_ablation(file.stem, yaml.safe_load(file.read_text("utf-8")))
-    except (ValueError, yaml.YAMLError) as error:
+        return parse_ablation(file.stem, content)
+    except OptionError as error:
         raise OptionError(f"{file}: {error}") from error
 
 

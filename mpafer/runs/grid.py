@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
 
-import yaml
-
 from mpafer.common.errors import DataError, OptionError
+from mpafer.common.texts import read_yaml
 from mpafer.results.experiments import shots_name
 from mpafer.runs.folders import Pairs
 from mpafer.runs.plan import Job, Place, experiment
@@ -65,10 +64,7 @@ def plan(
 
 
 def _read_file(file: str) -> Grid:
-    try:
-        content = yaml.safe_load(Path(file).read_text("utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise DataError(f"{file} is not YAML: {error}") from error
+    content = read_yaml(Path(file))
     if not (isinstance(content, dict) and content and all(isinstance(values, list) for values in content.values())):
         raise DataError(f"{file} must map keys to lists of values, for example OPTIM.LR: [0.002, 0.032]")
     return {str(key): [str(value) for value in values] for key, values in content.items()}

@@ -13,6 +13,7 @@ from mpafer.common.config import read_file
 from mpafer.common.errors import OptionError
 from mpafer.common.extensions import kept_imports
 from mpafer.common.identity import listed
+from mpafer.common.ranges import MAX_SEED
 from mpafer.configs import ROOT, shipped
 from mpafer.results.experiments import ALL, shots_name
 from mpafer.results.schema import RESULTS
@@ -60,8 +61,8 @@ class Job:
         method_file(self.method, self.cfg)
         if self.shots != ALL and self.shots < 1:
             raise OptionError(f"SHOTS is a number of images per class, or {ALL} for all, not '{self.shots}'")
-        if self.seed < 0:
-            raise OptionError(f"a seed is 0 or above, not {self.seed}")
+        if not 0 <= self.seed <= MAX_SEED:
+            raise OptionError(f"a seed is 0 to {MAX_SEED}, not {self.seed}")
 
     @property
     def name(self) -> str:

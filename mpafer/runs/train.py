@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -77,6 +78,7 @@ def main(args: argparse.Namespace) -> None:
     from mpafer.common import distributed
     from mpafer.common.errors import OptionError
     from mpafer.common.extensions import keep_imports
+    from mpafer.common.files import make_folder
     from mpafer.engine.holding import held
     from mpafer.engine.saving import checkpoint_folder
 
@@ -87,6 +89,7 @@ def main(args: argparse.Namespace) -> None:
             raise OptionError(f"{key}.NAME is empty: name it by {flag}")
     if args.eval_only and checkpoint_folder(cfg.OUTPUT_DIR).is_dir() and cfg.OUTPUT_DIR:
         raise OptionError(f"{cfg.OUTPUT_DIR} holds a run, whose results would be lost: name another --output-dir")
+    make_folder(cfg.OUTPUT_DIR, "--output-dir")
     distributed.init(cfg.USE_CUDA)
     with held(cfg.OUTPUT_DIR):
         run(args, cfg)
@@ -119,7 +122,7 @@ def run(args: argparse.Namespace, cfg: CfgNode) -> None:
         set_aside_another(trainer)
     distributed.barrier()
     if args.eval_only:
-        trainer.load_model(args.model_dir, epoch=args.load_epoch)
+        trainer.load_model(os.path.expanduser(args.model_dir), epoch=args.load_epoch)
         trainer.test()
     elif not args.no_train:
         trainer.train()

@@ -24,8 +24,12 @@ from mpafer.common.errors import (
     clear_errors,
     user_message,
 )
+from mpafer.common.texts import read_yaml
 from mpafer.engine.log import BrokenLossError
 from mpafer.inputs.reading import UnreadableImageError, read_image
+from mpafer.prompting.descriptions import load_descriptions
+from mpafer.results.variants import load_ablation
+from mpafer.runs.grid import read_grid
 
 
 @pytest.mark.parametrize(
@@ -50,16 +54,50 @@ def test_the_users_errors_are_one_line(kind: type[UserError], base: type[Excepti
 def test_files_and_full_disks_are_the_users(tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match=rf"^error: .*No such file.*{tmp_path}/none"), clear_errors():
         (tmp_path / "none").read_text()
-    with pytest.raises(SystemExit, match=r"^error: .*No space left"), clear_errors():
+    with (
+        pytest.raises(SystemExit, match=r"^error: .*No space left on device: make room, and start again; "),
+        clear_errors(),
+    ):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     assert user_message(OSError("of no file")) is None and user_message(OSError(errno.EBADF, "bad")) is None
 
 
-@pytest.mark.parametrize("content", [b"A: 2020-01-01\n", b"[1]\n", b"A: B: C\n", b"\xff\xfe"])
-def test_a_file_that_is_no_config(tmp_path: Path, content: bytes) -> None:
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"A: 2020-01-01\n", "is not YAML with keys and values: "),
+        (b"[1]\n", "is not YAML with keys and values: "),
+        (b"A: B: C\n", "is not YAML: line 1: mapping values are not allowed here"),
+        (b"\xff\xfe", "is no text in UTF-8, save it as such: "),
+        (b"A: caf\xe9\n", "is no text in UTF-8, save it as such: "),
+        (b"A: 1\nB: \0\n", r"is no text: it has NUL bytes in it \(line 2\); save it as UTF-8, or get it anew$"),
+        (b"A: 2020-13-45\n", "is not YAML: month must be in 1..12$"),
+        (b"[" * 5000, "is not YAML: it is nested too deep$"),
+        (b"A: {no: 1}\n", "line 1: YAML reads the key no as False; put it in quotes: 'no'$"),
+        (b"A: 1\nA: 2\n", "line 2: the key 'A' stands there a second time$"),
+        (b"A: \x07\n", "is not YAML: unacceptable character"),
+    ],
+)
+def test_a_file_that_is_no_config(tmp_path: Path, content: bytes, message: str) -> None:
     (tmp_path / "config.yaml").write_bytes(content)
-    with pytest.raises(DataError, match=r"config\.yaml is not YAML with keys and values: "):
+    with pytest.raises(DataError, match=rf"^{tmp_path}/config\.yaml,? {message}") as caught:
         read_file(tmp_path / "config.yaml")
+    assert "\n" not in str(caught.value)
+
+
+def test_every_yaml_of_the_users_is_read_by_the_same_reader(tmp_path: Path) -> None:
+    (file := tmp_path / "twice.yaml").write_text("fear: a\nfear: b\n")
+    for read in (load_descriptions, load_ablation, lambda name: read_grid("CoOp", name, [])):
+        with pytest.raises(DataError, match=rf"^{file}, line 2: the key 'fear' stands there a second time$"):
+            read(str(file))
+
+
+def test_yaml_keeps_what_it_can_say(tmp_path: Path) -> None:
+    """Marks at the start, quoted words, what a mapping takes over from another, and JSON."""
+    (file := tmp_path / "a.yaml").write_bytes(b"\xef\xbb\xbfa: &x {b: 1, c: 2}\nd: {<<: *x, b: 3}\n'no': off\n")
+    assert read_yaml(file) == {"a": {"b": 1, "c": 2}, "d": {"b": 3, "c": 2}, "no": False}
+    file.write_text('{"a": ["b", null]}')
+    assert read_yaml(file) == {"a": ["b", None]}
 
 
 class Images(Dataset[torch.Tensor]):

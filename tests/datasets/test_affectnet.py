@@ -207,6 +207,14 @@ def test_truncated_annotation_is_named(cfg, tmp_path):
         AffectNet8(cfg)
 
 
+def test_an_archive_under_an_annotations_name(cfg, tmp_path):
+    path = make_affectnet_npy(tmp_path) / "val_set/annotations/0_exp.npy"
+    with path.open("wb") as file:
+        np.savez(file, expression=np.array("1"))
+    with pytest.raises(ValueError, match=r"0_exp\.npy does not hold one expression: it is an \.npz archive$"):
+        AffectNet8(cfg)
+
+
 def test_a_release_in_parts(cfg, tmp_path):
     shutil.rmtree(make_affectnet_npy(tmp_path) / "val_set")
     with pytest.raises(MissingDataError, match="val_set/images"):

@@ -209,6 +209,20 @@ def test_few_shots_are_the_draw_of_coop(cfg, tmp_path):
     assert stems(RAFDB(cfg).train_x) != drawn
 
 
+def test_classes_with_fewer_images_than_shots_are_said(cfg, tmp_path, caplog):
+    make_rafdb(tmp_path, train=2)
+    cfg.DATASET.NUM_SHOTS = 3
+    dataset = RAFDB(cfg)
+    assert dataset.fewer_images == dict.fromkeys(dataset.classnames, 2) and len(dataset.train_x) == 14
+    (line,) = [record.message for record in caplog.records if "NUM_SHOTS" in record.message]
+    assert line.startswith("RAFDB: fewer images than DATASET.NUM_SHOTS 3, all are taken: surprise 2, fear 2, ")
+    cfg.DATASET.SUBSAMPLE_CLASSES = "fear,anger"
+    assert RAFDB(cfg).fewer_images == {"fear": 2, "anger": 2}
+    caplog.clear()
+    cfg.DATASET.NUM_SHOTS = 2
+    assert RAFDB(cfg).fewer_images == {} and not [line for line in caplog.messages if "NUM_SHOTS" in line]
+
+
 @pytest.mark.parametrize(("option", "value"), [("FINAL_MODEL", "best_val"), ("SPLIT", "val")])
 def test_validation_cut_is_stratified_disjoint_and_seeded(cfg, tmp_path, option, value):
     make_rafdb(tmp_path, train=10)

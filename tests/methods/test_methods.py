@@ -194,7 +194,7 @@ def test_low_precision_follows_float32(precision: str) -> None:
         ({"token_loss": "False"}, "TOKEN_LOSS is 'False'; it must be of type bool"),
         ({"n_ctx": 2.5}, "N_CTX is 2.5; it must be of type int"),
         ({"tau": float("nan")}, "TAU is nan"),
-        ({"prototype_shots": 0}, "PROTOTYPE_SHOTS cannot be 0"),
+        ({"prototype_shots": 0}, "PROTOTYPE_SHOTS is 0; it cannot be 0"),
     ],
 )
 def test_bad_options_are_named(options: dict[str, Any], message: str) -> None:

@@ -74,7 +74,7 @@ def test_classes_that_a_file_lacks_have_the_shipped_text(tmp_path, caplog):
         ('["a", "b"]', "must map class names"),
         ('{"anger": 3}', "'anger' must be a text"),
         ('{"anger": "a", "angry": "b"}', "'anger' twice"),
-        ("{", "neither YAML"),
+        ("{", "is not YAML: line 1: "),
     ],
 )
 def test_bad_descriptions_name_the_file(tmp_path, content, message):

@@ -136,7 +136,8 @@ def write(directory: Path, sample, **changes) -> Path:
 KEYS = {
     "schema", "trainer", "dataset", "split", "seed", "epochs", "engine", "versions", "commit", "device", "config",
     "classnames", "metrics", "num_images", "predictions", "scores_file", "learnable_values", "checkpoint_bytes",
-    "train_seconds", "images_per_second", "fewshot_images", "skipped", "peak_memory_bytes", "peak_memory_of",
+    "train_seconds", "images_per_second", "fewshot_images", "fewer_images", "skipped", "peak_memory_bytes",
+    "peak_memory_of",
 }  # fmt: skip
 
 
@@ -184,9 +185,9 @@ def test_a_file_of_the_first_schema_is_read() -> None:
         (lambda record: record.update(schema=99), "is of schema 99, a newer mpafer's; this one reads up to"),
         (lambda record: record["predictions"][3].pop("pred"), r"its predictions are damaged \(KeyError\('pred'\)\)"),
         (lambda record: record["predictions"][3].update(pred="joy"), "its predictions are damaged"),
-        (lambda record: record.update(config=None), "its config is a NoneType"),
-        (lambda record: record.update(metrics=[1]), "its metrics is a list"),
-        (lambda record: record.update(schema="2"), "its schema is a str"),
+        (lambda record: record.update(config=None), "its config is None, not a mapping; get it anew, or run again"),
+        (lambda record: record.update(metrics=[1]), r"its metrics is \[1\], not a mapping"),
+        (lambda record: record.update(schema="2"), "its schema is .2., not a whole number"),
     ],
 )
 def test_one_message_names_a_file_that_is_none(tmp_path, sample, spoil, message):
