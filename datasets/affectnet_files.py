@@ -13,9 +13,9 @@ import numpy as np
 
 from mpafer.common.errors import DataError
 from mpafer.common.progress import progress
+from mpafer.common.texts import readable
 from mpafer.datasets.columns import class_number
 from mpafer.datasets.labels import AFFECTNET_IDS
-from mpafer.datasets.texts import readable
 from mpafer.inputs.reading import image_endings
 
 LISTS = {"train": "training.csv", "test": "validation.csv"}

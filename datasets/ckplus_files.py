@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mpafer.common.errors import DataError, OptionError
+from mpafer.common.texts import read_text
 from mpafer.datasets.crops import crop_faces
 from mpafer.datasets.folders import class_folders, read_class_folders
 from mpafer.datasets.items import MissingDataError, Problems
 from mpafer.datasets.labels import CKPLUS_IDS
-from mpafer.datasets.texts import read_text
 from mpafer.prompting.expressions import CLASSES
 
 # Whose first frames are the neutral images: the sequences of our classes, all labelled ones, all, none.

@@ -17,8 +17,8 @@ from PIL import Image
 from mpafer.common.errors import DataError
 from mpafer.common.files import keep_folder
 from mpafer.common.progress import progress
+from mpafer.common.texts import readable
 from mpafer.datasets.remembered import kept, remembered, save_image
-from mpafer.datasets.texts import readable
 
 SIDE = 48
 USAGES = {"Training": "train", "PublicTest": "val", "PrivateTest": "test"}

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
+from mpafer.common.texts import read_text
 from mpafer.datasets.crops import crop_faces
 from mpafer.datasets.fer_dataset import FERDataset, register_dataset
 from mpafer.datasets.folders import has_classes, read_splits
@@ -17,7 +18,6 @@ from mpafer.datasets.items import Item, MissingDataError, Problems, Splits, loca
 from mpafer.datasets.mirrors import read_mirror
 from mpafer.datasets.numbers import NumberedOptions
 from mpafer.datasets.rafdb_lists import find_rows
-from mpafer.datasets.texts import read_text
 
 # The zip files bear their folder's name, so many people unpack them one level deeper. `aligned_224` is the
 # re-alignment of CEPrompt and APViT, boxes without a suffix are CD-FER's.

@@ -7,9 +7,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 from mpafer.common.errors import DataError
+from mpafer.common.texts import read_text
 from mpafer.datasets.columns import class_number
 from mpafer.datasets.items import MissingDataError, Problems
-from mpafer.datasets.texts import read_text
 from mpafer.prompting.expressions import class_key
 
 OFFICIAL = ("list_patition_label.txt", "list_partition_label.txt")  # the first is the real name, the readme has both

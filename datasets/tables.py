@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mpafer.common.errors import DataError
+from mpafer.common.texts import read_text, readable
 from mpafer.datasets.columns import SAMPLE, SPLIT_NAMES, Cells, by_content, by_header, describe, is_header, plain_header
-from mpafer.datasets.texts import read_text, readable
 from mpafer.inputs.reading import image_endings
 
 DELIMITERS = {"\t": "tabs", ",": "commas", ";": "semicolons", " ": "blanks"}

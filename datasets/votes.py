@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mpafer.common.errors import DataError
+from mpafer.common.texts import readable
 from mpafer.datasets.pixels import USAGES
-from mpafer.datasets.texts import readable
 
 VOTED = 10  # columns of votes: eight classes, unknown, no face
 Rule = Callable[[Sequence[int]], int | None]  # votes -> winning column, None = the image is dropped

@@ -8,10 +8,10 @@ from pathlib import Path
 import yaml
 
 from mpafer.common.errors import DataError
+from mpafer.common.texts import read_text
 from mpafer.datasets.folders import split_folders
 from mpafer.datasets.items import Problems, log
 from mpafer.datasets.tables import Row
-from mpafer.datasets.texts import read_text
 from mpafer.datasets.walking import find_images
 
 UNLABELLED = "without a label"

@@ -16,8 +16,8 @@ from support.runs import make_trainer, make_world, results, scores
 
 import mpafer
 from mpafer.clip.sizes import GELU, OPENAI, QUICKGELU, BlockSizes
-from mpafer.common.config import differences
 from mpafer.common.errors import CheckpointError, DataError, OptionError
+from mpafer.common.identity import differences
 from mpafer.evaluation.predictions import collect_predictions
 from mpafer.inference.cross import evaluate
 from mpafer.inference.saved import load_run, probabilities

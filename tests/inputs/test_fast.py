@@ -22,9 +22,9 @@ from torchvision.transforms import functional as F
 
 import mpafer
 from mpafer.common import distributed
-from mpafer.common.config import differences
 from mpafer.common.defaults import default_config
 from mpafer.common.files import TEMPORARY
+from mpafer.common.identity import differences
 from mpafer.inputs import recipe, store
 from mpafer.inputs.datum import Datum
 from mpafer.inputs.fast import BatchMemory, FastLoader

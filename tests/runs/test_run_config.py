@@ -8,7 +8,8 @@ import pytest
 from yacs.config import CfgNode
 
 import mpafer
-from mpafer.common.config import differences, leaves, merge, read_file, read_pairs
+from mpafer.common.config import leaves, merge, read_file, read_pairs
+from mpafer.common.identity import differences
 from mpafer.common.options import Options
 from mpafer.datasets import DATASETS
 from mpafer.run_config import dataset_file, find_method, run_config
