@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -108,6 +107,10 @@ class PromptTrainer(Trainer):
         size = clip.visual.image_size
         if tuple(cfg.INPUT.SIZE) != (size, size):
             raise OptionError(f"INPUT.SIZE is {tuple(cfg.INPUT.SIZE)}, but {clip.name} takes {(size, size)}")
+        found = {}
+        if distributed.is_main():  # of one process's reading, for all
+            found = texts_and_images(cfg, self.dm.dataset, self.classnames, self.accepts)
+        self.made_of = {"backbone": clip.fingerprint} | distributed.from_main(found)
         self.model = self.Model(clip, self.classnames, self.options, **self.teachers()).to(self.device)
         self.model.spare_patches = True
         self.model.clip.checkpoint_activations(cfg.TRAIN.CHECKPOINTING)
@@ -169,14 +172,6 @@ class PromptTrainer(Trainer):
         return super().extra_state() | {
             "identity": self.identity(), "config": self.cfg.dump(), "made_of": dict(self.made_of)
         }  # fmt: skip
-
-    @cached_property
-    def made_of(self) -> Mapping[str, str]:
-        """Fingerprints of weights, texts and images, of one process's reading: see `mpafer.common.identity`."""
-        found = {}
-        if distributed.is_main():
-            found = texts_and_images(self.cfg, self.dm.dataset, self.classnames, self.accepts)
-        return {"backbone": self.model.clip.fingerprint} | distributed.from_main(found)
 
     def check_state(self, state: dict[str, Any], path: Path, *, resuming: bool) -> None:
         theirs = run_identity(state, path)

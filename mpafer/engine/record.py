@@ -55,7 +55,7 @@ def record_run(run: RunState) -> None:
         images=[relative(path) for path in predictions.impaths],
         labels=predictions.labels.numpy(),
         predicted=predictions.predicted,
-        made_of=run.made_of,
+        made_of=dict(run.made_of),
         learnable_values=learnable,
         checkpoint_bytes=size,
         train_seconds=run.train_seconds,

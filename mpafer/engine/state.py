@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 from torch import nn
@@ -42,11 +43,7 @@ class RunState:
     train_seconds = 0.0  # in run_epoch, over all processes of the run
     best_result = -math.inf
     force = False  # whether weights of a run with other options may be loaded
-
-    @property
-    def made_of(self) -> Mapping[str, str]:
-        """Fingerprints of weights, texts and images, see `mpafer.common.identity`."""
-        return {}
+    made_of: Mapping[str, str] = MappingProxyType({})  # fingerprints, see `mpafer.common.identity`
 
     def __init__(self, cfg: CfgNode) -> None:
         self.cfg = cfg
