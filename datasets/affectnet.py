@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mpafer.common.options import option
-from mpafer.datasets.affectnet_files import Face, Found, find_lists, read_csv, read_npy
+from mpafer.datasets.affectnet_files import LABEL, Face, Found, find_lists, read_csv, read_npy
 from mpafer.datasets.crops import crop_faces
 from mpafer.datasets.fer_dataset import FERDataset, register_dataset
 from mpafer.datasets.folders import read_splits
@@ -95,7 +95,9 @@ parquet shards (data/train-*.parquet ...)
         images, notes = folder / "images", folder / "annotations"
         if not (images.is_dir() and notes.is_dir()):
             raise MissingDataError(f"{self.name}: expected the folders {images} and {notes}")
-        found = Found.of(*remembered([images, notes], "AffectNet npy 2", lambda: read_npy(images, notes)))
+        found = Found.of(
+            *remembered([images, notes], "AffectNet npy 3", lambda: read_npy(images, notes), (notes, LABEL))
+        )
         faces = self.choose(found, images)
         return self.items(faces, [f"{images}/{face.file}" for face in faces])
 

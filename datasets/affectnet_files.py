@@ -18,6 +18,7 @@ from mpafer.datasets.columns import class_number
 from mpafer.datasets.labels import AFFECTNET_IDS
 from mpafer.inputs.reading import image_endings
 
+LABEL = "_exp.npy"  # how the files of labels end
 LISTS = {"train": "training.csv", "test": "validation.csv"}
 PLACES = ("Manually_Annotated_file_lists", "Manually_Annotated/Manually_Annotated_file_lists", "")
 # The columns of both lists, which may come without this header.
@@ -119,14 +120,13 @@ def read_npy(images: Path, notes: Path) -> Found:
         DataError: a file that holds no id; it is named.
     """
     there = {Path(name).stem: name for name in os.listdir(images) if name.lower().endswith(image_endings())}
-    ending = "_exp.npy"
-    stems = [name.removesuffix(ending) for name in os.listdir(notes) if name.endswith(ending)]
+    stems = [name.removesuffix(LABEL) for name in os.listdir(notes) if name.endswith(LABEL)]
     faces, faults = [], Faults()
     for stem in progress(sorted(stems, key=lambda stem: (len(stem), stem)), f"reading {notes}"):
         if stem not in there:
-            faults.add(f"annotations in {notes} have no image", stem + ending)
+            faults.add(f"annotations in {notes} have no image", stem + LABEL)
             continue
-        path = notes / f"{stem}{ending}"
+        path = notes / f"{stem}{LABEL}"
         try:
             loaded = np.load(path)
             if not isinstance(loaded, np.ndarray):

@@ -61,7 +61,9 @@ def _is_whole(path: Path) -> bool:
         return False
 
 
-def remembered(sources: Sequence[Path], what: str, scan: Callable[[], Sequence[Any]]) -> Sequence[Any]:
+def remembered(
+    sources: Sequence[Path], what: str, scan: Callable[[], Sequence[Any]], read: tuple[Path, str] | None = None
+) -> Sequence[Any]:
     """The list of plain values that `scan` makes, or made when `sources` were the same as now.
 
     Kept as a JSON file in the user's cache, under a key of the sources' paths. It is made again where it is damaged,
@@ -71,6 +73,8 @@ def remembered(sources: Sequence[Path], what: str, scan: Callable[[], Sequence[A
     Args:
         sources: files and folders that the list depends on.
         what: a name for the list, part of the key: change it when `scan` changes.
+        read: a folder, and the ending of those of its files whose contents the list depends on; they are as they were
+            where their sizes, times and inodes are.
 
     Raises:
         UnreadableImageError: a source that is a file and cannot be read; it is named.
@@ -80,6 +84,7 @@ def remembered(sources: Sequence[Path], what: str, scan: Callable[[], Sequence[A
     files = [source for source in sources if not source.is_dir()]
     hashes = dict(zip(files, content_hashes(files), strict=True))
     state = [hashes.get(source) or stamp_of(source.stat()) for source in sources]
+    state += [_stamps(*read)] if read else []
     if (entry := _recall(path, key)) is not None:
         if entry[0] == state:
             return entry[1]
@@ -87,6 +92,13 @@ def remembered(sources: Sequence[Path], what: str, scan: Callable[[], Sequence[A
     found = scan()
     _keep(path, key, [state, found], what)
     return found
+
+
+def _stamps(folder: Path, ending: str) -> str:
+    """Of the stamps of a folder's files, in one word: a quarter of a million in two seconds."""
+    with os.scandir(folder) as entries:
+        stamps = sorted([entry.name, *stamp_of(entry.stat())] for entry in entries if entry.name.endswith(ending))
+    return key_of(stamps)
 
 
 def _recall(path: Path, key: str) -> Any:

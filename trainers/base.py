@@ -177,7 +177,8 @@ class PromptTrainer(Trainer):
         theirs = run_identity(state, path)
         for key, value in self.identity().items():
             if theirs[key] != value:
-                raise CheckpointError(f"{path} is of another {key}: {theirs[key]} there, {value} in this run")
+                cure = "; mpafer cross tests a run on other classes" if key == "classnames" else ""
+                raise CheckpointError(f"{path} is of another {key}: {theirs[key]} there, {value} in this run{cure}")
         config = stored_config(state, path)
         if resuming:
             differing = differences(config, self.cfg, self.node)

@@ -254,3 +254,17 @@ def test_a_cache_that_cannot_be_written_is_a_warning(tmp_path, caplog, own_cache
 
 def test_every_new_column_stands_where_the_header_says():
     assert ",".join(affectnet_files.COLUMNS) == AFFECTNET_HEADER
+
+
+def test_a_label_written_in_place_is_seen(cfg, tmp_path, own_cache):
+    """Nothing comes or goes in the folder, so its times stay: the file's own tell."""
+    make_affectnet_npy(tmp_path)
+    cfg.DATASET.ROOT = str(tmp_path)
+    before = tally(AffectNet8(cfg).train_x)
+    file = min((tmp_path / "AffectNet/train_set/annotations").glob("*_exp.npy"))
+    place, value = file.parent.stat(), int(np.load(file))
+    changed = np.array(str((value + 1) % 8))
+    with open(file, "r+b") as out:
+        out.write(file.read_bytes().replace(np.array(str(value)).tobytes(), changed.tobytes()))
+    assert file.parent.stat().st_mtime_ns == place.st_mtime_ns
+    assert tally(AffectNet8(cfg).train_x) != before
