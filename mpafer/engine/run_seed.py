@@ -8,6 +8,7 @@ from pathlib import Path
 from mpafer.common import distributed
 from mpafer.common.errors import CheckpointError, OptionError
 from mpafer.common.files import atomic_file
+from mpafer.common.ranges import MAX_SEED
 from mpafer.engine.checkpoint import checkpoint_path, latest_epoch, load_checkpoint
 from mpafer.engine.saving import checkpoint_folder
 
@@ -24,7 +25,8 @@ def run_seed(run: str | Path) -> int:
 def _kept_or_drawn(run: Path) -> int:
     path = run / "seed.txt"
     text = path.read_text(errors="replace").strip() if path.is_file() else ""
-    if text.isascii() and text.isdigit() and path.read_bytes().endswith(b"\n"):  # else it may be cut short
+    whole = text.isascii() and text.isdigit() and path.read_bytes().endswith(b"\n")  # else it may be cut short
+    if whole and len(text) <= len(str(MAX_SEED)) and int(text) <= MAX_SEED:
         return int(text)
     seed = _of_checkpoint(run, path)
     if path.is_file():

@@ -77,7 +77,8 @@ def content(**metrics: float) -> str:
 
 def result(folder: Path, **metrics: float) -> None:
     folder.mkdir(parents=True)
-    (folder / "results.json").write_text(content(**metrics))
+    seed = int(folder.name.removeprefix("seed") if folder.name.startswith("seed") else 1)
+    (folder / "results.json").write_text(json.dumps(json.loads(content(**metrics)) | {"seed": seed}))
 
 
 def test_report_groups_seeds(tmp_path):

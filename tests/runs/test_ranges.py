@@ -147,11 +147,3 @@ def test_a_range_in_words() -> None:
         Range(count=2).check("A", ())
     with pytest.raises(OptionError, match=r"^A is 3; it must be a list of numbers$"):
         Range(count=0).check("A", 3)
-
-
-@pytest.mark.parametrize("content", [b"", b"\0\0", b"-1", b"5 6", b"99999999999999999999999"])
-def test_a_damaged_file_of_the_seed(world: Path, tmp_path: Path, content: bytes) -> None:
-    (tmp_path / "seed.txt").write_bytes(content)
-    message = rf"^error: {tmp_path}/seed\.txt holds no seed: remove it, and give the run's own, .* by --seed$"
-    with pytest.raises(SystemExit, match=message):
-        train_in_process(world, tmp_path, seed=-1)
