@@ -60,6 +60,7 @@ setup(
             "import-linter>=2.6",  # no circles: acyclic_siblings
             "mypy",
             "pre-commit",
+            "pyarrow",
             "pytest",
             "ruff",
             "submitit",
