@@ -12,6 +12,7 @@ from pathlib import Path
 import sklearn.linear_model  # noqa: F401
 import torch.utils.tensorboard  # noqa: F401
 import torchmetrics.functional.classification  # noqa: F401
+from joblib.externals.loky import get_reusable_executor
 
 import mpafer.runs.train  # noqa: F401
 from mpafer.clip.tokens import clip_module
@@ -37,5 +38,8 @@ def work(task: Task, log: Path | None, gpu: str | None) -> None:
     if gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu  # before CUDA starts
     sys.stdin = open(os.devnull)  # noqa: SIM115 - as long as the process lives
-    with clear_errors():
-        task.run()
+    try:
+        with clear_errors():
+            task.run()
+    finally:  # joblib's processes, which drew faces, would keep this one from ending for five minutes
+        get_reusable_executor().shutdown(wait=True, kill_workers=True)
