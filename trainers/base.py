@@ -25,7 +25,7 @@ from mpafer.common.identity import differences, listed, made_of_differences, oth
 from mpafer.common.options import Options, check_choice
 from mpafer.datasets import find_dataset
 from mpafer.engine.contents import run_identity, stored_config
-from mpafer.engine.made_of import texts_and_images
+from mpafer.engine.made_of import of_images, of_texts
 from mpafer.engine.optim import build_optimizer
 from mpafer.engine.prototypes import cached_prototypes, draw_per_class
 from mpafer.engine.schedule import build_lr_scheduler
@@ -109,7 +109,7 @@ class PromptTrainer(Trainer):
             raise OptionError(f"INPUT.SIZE is {tuple(cfg.INPUT.SIZE)}, but {clip.name} takes {(size, size)}")
         found = {}
         if distributed.is_main():  # of one process's reading, for all
-            found = texts_and_images(cfg, self.dm.dataset, self.classnames, self.accepts)
+            found = of_texts(cfg, self.classnames, self.accepts) | of_images(cfg, self.dm.dataset)
         self.made_of = {"backbone": clip.fingerprint} | distributed.from_main(found)
         self.model = self.Model(clip, self.classnames, self.options, **self.teachers()).to(self.device)
         self.model.spare_patches = True

@@ -44,10 +44,11 @@ def command(source: str, words: tuple[str, ...], **chosen: Any) -> None:
     with clear_errors():
         from mpafer.results.cross import write_cross
         from mpafer.results.schema import RESULTS, RunResult
+        from mpafer.run_config import dataset_file
         from mpafer.runs.catalog import default_cfg
         from mpafer.runs.cross import plan
         from mpafer.runs.execute import execute, finish
-        from mpafer.runs.plan import experiment
+        from mpafer.runs.plan import Job, experiment
         from mpafer.runs.words import read_options, read_shots
 
         place, how = options.place(chosen), options.how(chosen)
@@ -56,23 +57,27 @@ def command(source: str, words: tuple[str, ...], **chosen: Any) -> None:
         rule = tuple(pair for pair in pairs if pair[0] == "TEST.CROSS_CLASSES")
         training = tuple(pair for pair in pairs if pair not in rule)
         testing = rule + read_options(click.get_current_context().meta["behind"])
-        if options.is_results(source) and not targets:
+        is_folder = options.is_results(source)
+        if is_folder and not targets:
             write_cross([source], source)
             return
         if not targets:
             raise OptionError("no data set to test on")
-        if options.is_results(source):
+        jobs: list[Job] = []
+        if is_folder:
             result = RunResult.read(Path(source, RESULTS))
-            trained, failures, name, method = [Path(source)], [], Path(source).resolve().parts[-4], result.trainer
+            trained, name, method = (
+                [Path(source)],
+                Path(dataset_file(result.dataset) or result.dataset).stem,
+                result.trainer,
+            )
         else:
             name, method, cfg = source, chosen["method"], chosen["cfg"] or default_cfg(source)
             jobs = experiment(method, source, cfg, read_shots(chosen["shots"]), training, chosen["seeds"], place)
             trained = [job.folder for job in jobs]
-        tests = plan(
-            trained, targets, Path(place.out), name, method, place.data, testing
-        )  # refuses before anything runs
-        if not options.is_results(source):
-            failures = execute(jobs, how) or []
+        # made before anything runs, as it refuses unknown data sets
+        tests = plan(trained, targets, Path(place.out), name, method, place.data, testing)
+        failures = (execute(jobs, how) if jobs else None) or []
         failures += execute([test for test in tests if how.plan or (test.trained / RESULTS).is_file()], how) or []
         if any(test.finished for test in tests) and not how.plan:
             home = Path(place.out, "cross_dataset", name)

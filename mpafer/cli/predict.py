@@ -22,14 +22,12 @@ def command(run: str, images: tuple[str, ...], backbone: str, device: str, csv_f
     Faces should be cropped as the training images were.
     """
     with clear_errors():
-        import torch
-
+        from mpafer.common.devices import chosen_device
         from mpafer.common.files import write_text
         from mpafer.inference.saved import load_run, probabilities
         from mpafer.results.table import csv_text
 
-        device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-        model, transform = load_run(run, backbone=backbone, device=device)
+        model, transform = load_run(run, backbone=backbone, device=chosen_device(device))
         rows = [
             [path, *row] for path, row in zip(images, probabilities(model, transform, images).tolist(), strict=True)
         ]

@@ -107,7 +107,7 @@ def _ignored(key: str, value: Any, source: str) -> bool:
     """Whether a key of Dassl's changes nothing here."""
     if key in REFUSED:
         only, why = REFUSED[key]
-        if _plain(value) != _plain(only):
+        if as_yaml_has_it(value) != as_yaml_has_it(only):
             raise OptionError(f"{source}: {key} cannot be {value!r} here, only {only!r}: {why}")
         return True
     return any(_within(key, name) for name in IGNORED)
@@ -117,8 +117,9 @@ def _within(key: str, node: str) -> bool:
     return key == node or key.startswith(f"{node}.")
 
 
-def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value  # YAML has no tuples
+def as_yaml_has_it(value: Any) -> Any:
+    """A config value as it is read again: YAML has no tuples."""
+    return list(value) if isinstance(value, tuple) else value
 
 
 def leaves(node: CfgNode, prefix: str = "") -> Iterator[tuple[str, Any]]:

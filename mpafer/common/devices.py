@@ -7,6 +7,11 @@ import torch
 from mpafer.common.errors import OptionError
 
 
+def chosen_device(name: str = "") -> torch.device:
+    """`named_device`; "" = a GPU where there is one, else the processors."""
+    return named_device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
+
+
 def named_device(name: str | torch.device) -> torch.device:
     """A device that is here: cpu, cuda, cuda:1, mps and what else torch has.
 

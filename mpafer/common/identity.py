@@ -7,7 +7,7 @@ from typing import Any
 
 from yacs.config import CfgNode
 
-from mpafer.common.config import leaves
+from mpafer.common.config import as_yaml_has_it, leaves
 
 Differing = dict[str, tuple[Any, Any]]  # what -> the values there and here
 
@@ -16,12 +16,7 @@ FREE = ("OUTPUT_DIR", "RESUME", "DATASET.ROOT", "DATALOADER.NUM_WORKERS", "DATAL
         "USE_CUDA", "VERBOSE", "TRAIN.PRINT_FREQ", "TRAIN.COMPILE", "TRAIN.CHECKPOINTING", "TRAIN.CHECKPOINT_FREQ",
         "TEST.PER_CLASS_RESULT", "TEST.COMPUTE_CMAT", "TEST.CROSS_CLASSES")  # fmt: skip
 GUESSED = ("MODEL.BACKBONE.ACTIVATION",)  # "" until the weights are read
-ANSWERS = (
-    "TRAINER.",
-    "INPUT.SIZE",
-    "INPUT.INTERPOLATION",
-    "INPUT.PIXEL_",
-)  # with others a trained run answers otherwise
+ANSWERS = ("TRAINER.", "INPUT.SIZE", "INPUT.INTERPOLATION", "INPUT.PIXEL_")  # what a trained run's answers hang on
 MADE_OF = {  # entries of `made_of` -> what they are; contents say all that names, sizes and labels do
     "backbone": "CLIP's weights",
     "texts": "description texts",
@@ -42,7 +37,7 @@ def differences(
         node: a method's; other methods' options do not count: older runs stored them all.
         free: more keys that do not count.
     """
-    a, b = ({key: _plain(value) for key, value in leaves(CfgNode(dict(tree)))} for tree in (theirs, ours))
+    a, b = ({key: as_yaml_has_it(value) for key, value in leaves(CfgNode(dict(tree)))} for tree in (theirs, ours))
     return {
         key: (a[key], b[key])
         for key in sorted(a.keys() & b.keys())
@@ -79,7 +74,3 @@ def _of_another(key: str, node: str) -> bool:
 
 def _unknown(key: str, a: Mapping[str, Any], b: Mapping[str, Any]) -> bool:
     return key in GUESSED and "" in (a[key], b[key])
-
-
-def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value  # YAML has no tuples

@@ -11,15 +11,23 @@ from mpafer.inputs.fingerprint import data_fingerprint, texts_fingerprint
 from mpafer.prompting.descriptions import load_descriptions
 
 
-def texts_and_images(cfg: CfgNode, dataset: Any, classnames: Sequence[str], accepts: Sequence[str]) -> dict[str, str]:
-    """Of the descriptions that the user gave, where the method accepts them, and of all images that were found.
+def of_texts(cfg: CfgNode, classnames: Sequence[str], accepts: Sequence[str]) -> dict[str, str]:
+    """Of the descriptions that the user gave, where the method accepts them.
 
     Args:
-        cfg: DATASET.ROOT and DATASET.DESCRIPTIONS are read.
-        dataset: with ``splits``; another code's has none, and is not compared.
+        cfg: DATASET.DESCRIPTIONS is read.
         classnames: in label order.
         accepts: the method's, see `PromptTrainer`.
     """
-    root, path = str(cfg.DATASET.ROOT), cfg.DATASET.DESCRIPTIONS if "descriptions" in accepts else ""
-    texts = {"texts": texts_fingerprint(load_descriptions(path, classnames))} if path else {}
-    return texts | data_fingerprint(getattr(dataset, "splits", {}), root)
+    path = cfg.DATASET.DESCRIPTIONS if "descriptions" in accepts else ""
+    return {"texts": texts_fingerprint(load_descriptions(path, classnames))} if path else {}
+
+
+def of_images(cfg: CfgNode, dataset: Any) -> dict[str, str]:
+    """Of all images that were found.
+
+    Args:
+        cfg: DATASET.ROOT is read.
+        dataset: with ``splits``; another code's has none, and is not compared.
+    """
+    return data_fingerprint(getattr(dataset, "splits", {}), str(cfg.DATASET.ROOT))

@@ -14,6 +14,7 @@ from yacs.config import CfgNode
 
 from mpafer.common.config import merge, read_pairs
 from mpafer.common.defaults import add_keys
+from mpafer.common.devices import chosen_device
 from mpafer.common.errors import MissingFileError, OptionError
 from mpafer.common.versions import package_version
 from mpafer.datasets import find_dataset
@@ -105,7 +106,7 @@ def evaluate(
 
 def evaluate_and_tell(*where: Any, device: str = "", **how: Any) -> None:
     """`evaluate`, on the GPU where there is one and no ``device`` is named; prints what came out."""
-    result = evaluate(*where, device=device or ("cuda" if torch.cuda.is_available() else "cpu"), **how)
+    result = evaluate(*where, device=chosen_device(device), **how)
     print(f"* accuracy: {result.metrics['accuracy']:.1f}%\n* uar: {result.metrics['uar']:.1f}%\nWritten: {where[-1]}")
 
 

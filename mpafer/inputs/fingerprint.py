@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from stat import S_ISREG
 from typing import Protocol
 
+from mpafer.common.sealed import key_of
 from mpafer.inputs.hashing import content_hashes, known_hashes
 
 MANY = 50_000  # more images are not read for this alone, which would take minutes: only if they were read before
@@ -33,23 +34,30 @@ def data_fingerprint(splits: Mapping[str, Sequence[Image]], root: str) -> dict[s
     found: dict[str, str] = {}
     hashes = content_hashes if sum(map(len, splits.values())) <= MANY else known_hashes
     for split, images in splits.items():
-        there = [image for image in images if os.path.isfile(image.impath)]
-        named = [f"{_name(image.impath, root)}\0{os.stat(image.impath).st_size}\0{image.label}" for image in there]
-        found[split] = f"{len(images)} images {_checksum(named)}"
+        sizes = [_size(image.impath) for image in images]
+        there = [image for image, size in zip(images, sizes, strict=True) if size is not None]
+        known = [size for size in sizes if size is not None]
+        named = [(_name(image.impath, root), size, image.label) for image, size in zip(there, known, strict=True)]
+        found[split] = f"{len(images)} images {key_of(named)}"
         contents = hashes([image.impath for image in there])
         if None not in contents:
-            words = [f"{content}\0{image.label}" for content, image in zip(contents, there, strict=True)]
-            found[f"{split}_contents"] = f"{len(images)} images {_checksum(words)}"
+            labelled = [(content, image.label) for content, image in zip(contents, there, strict=True)]
+            found[f"{split}_contents"] = f"{len(images)} images {key_of(labelled)}"
     return found
 
 
 def texts_fingerprint(texts: Mapping[str, str]) -> str:
     """Of class descriptions, in the classes' order."""
-    return f"{len(texts)} texts {_checksum([f'{name}{chr(0)}{text}' for name, text in texts.items()])}"
+    return f"{len(texts)} texts {key_of(list(texts.items()))}"
 
 
-def _checksum(words: Sequence[str]) -> str:
-    return hashlib.blake2b("\1".join(words).encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
+def _size(path: str) -> int | None:
+    """Of a file in bytes; None where there is none, as of the records of a test set without training images."""
+    try:
+        stat = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return stat.st_size if S_ISREG(stat.st_mode) else None
 
 
 def _name(path: str, root: str) -> str:

@@ -11,7 +11,7 @@ from yacs.config import CfgNode
 from mpafer.common.errors import MissingFileError
 from mpafer.common.identity import Differing, differences, made_of_differences
 from mpafer.datasets import find_dataset
-from mpafer.engine.made_of import texts_and_images
+from mpafer.engine.made_of import of_images, of_texts
 from mpafer.results.schema import RunResult
 from mpafer.run_config import find_method
 from mpafer.runs.train import parse_args, setup_cfg
@@ -36,22 +36,21 @@ def _differing(results: Path, changed: int, arguments: tuple[str, ...]) -> Diffe
         found["TRAINER.NAME"] = (result.trainer, cfg.TRAINER.NAME)
     if result.made_of and not found:
         try:
-            found = made_of_differences(result.made_of, _made_of(_data_settings(cfg), cfg.TRAINER.NAME))
+            found = made_of_differences(result.made_of, _made_of(cfg))
         except MissingFileError as error:
             logger.warning("%s is taken as it is, its data are not there to compare with: %s", results.parent, error)
     return found
 
 
-def _data_settings(cfg: CfgNode) -> str:
-    """What the images that are found hang on: not the seed, nor a draw of them."""
-    cfg = cfg.clone()
-    cfg.defrost()
-    cfg.SEED, cfg.DATASET.NUM_SHOTS, cfg.OUTPUT_DIR = 0, -1, ""
-    return str(cfg.dump())
+def _made_of(cfg: CfgNode) -> dict[str, str]:
+    images, classnames = _images(CfgNode({"DATASET": cfg.DATASET | {"NUM_SHOTS": -1}, "TEST": cfg.TEST}).dump())
+    return of_texts(cfg, classnames, find_method(cfg.TRAINER.NAME).accepts) | images
 
 
 @cache
-def _made_of(settings: str, method: str) -> dict[str, str]:
+def _images(settings: str) -> tuple[dict[str, str], list[str]]:
+    """Of the images that are found with these DATASET and TEST, once for all runs of a plan, and the classes' names."""
     cfg = CfgNode.load_cfg(settings)
+    cfg.SEED = 0  # plays no part in what is found
     dataset = find_dataset(cfg.DATASET.NAME)(cfg)
-    return texts_and_images(cfg, dataset, dataset.classnames, find_method(method).accepts)
+    return of_images(cfg, dataset), dataset.classnames

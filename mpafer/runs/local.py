@@ -91,8 +91,10 @@ def run_tasks(
 
 
 def _server(at_once: int) -> ForkServerContext:
+    from joblib import cpu_count  # of the processors that this process may use
+
     if at_once > 1:  # before the server imports torch, which takes all cores else
-        os.environ.setdefault("OMP_NUM_THREADS", str(max(cores() // at_once, 1)))
+        os.environ.setdefault("OMP_NUM_THREADS", str(max(cpu_count() // at_once, 1)))
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["mpafer.runs.worker"])
     return context
@@ -122,11 +124,6 @@ def _end(each: _Started, live: bool, say: Callable[[str], None]) -> Failure | No
     say(f"{each.name} FAILED after {seconds:.0f} s")
     log = each.task.folder / LOG
     return Failure(each.name, log, "see above" if live else last_words(log, each.log_size))
-
-
-def cores() -> int:
-    """The processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def gpu(slot: int) -> str | None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,6 +12,7 @@ from mpafer.common.errors import OptionError
 from mpafer.common.extensions import kept_imports
 from mpafer.common.identity import listed
 from mpafer.common.ranges import MAX_SEED
+from mpafer.common.sealed import key_of
 from mpafer.configs import ROOT, shipped
 from mpafer.results.experiments import ALL, shots_name
 from mpafer.results.schema import RESULTS
@@ -138,7 +137,7 @@ class Job:
         values = {key: value for file in files for key, value in read_file(file).items()}
         values |= {"DATASET.NUM_SHOTS": self.shots} | dict(self.options)
         whole = [self.method, self.dataset, sorted((key, str(value)) for key, value in values.items())]
-        return hashlib.sha256(json.dumps(whole).encode()).hexdigest()[:16]
+        return key_of(whole)
 
 
 def settings_name(stem: str, options: Pairs, place: Place) -> str:

@@ -76,7 +76,9 @@ def run_on_cluster(
     sizes = {folder: log.stat().st_size if log.is_file() else 0 for folder, log in logs.items()}
     others = [task for task in todo if task.finished and task.refusal]
     for task in todo:
-        if task.finished or _noted(task) in queued:
+        if task in others:
+            say(f"{names[task.folder]} REFUSED")
+        elif task.finished or _noted(task) in queued:
             say(f"{names[task.folder]} {task.state if task.finished else f'in the queue as {_noted(task)}'}")
     _submit([task for task in todo if not task.finished and _noted(task) not in queued], cluster, at_once, names, say)
     waiting = [task for task in todo if not task.finished]

@@ -135,6 +135,28 @@ def test_other_data_make_another_run(world: Path, again: Callable[..., str], nam
         again()
 
 
+def test_the_images_are_looked_at_once_for_all_runs_of_a_plan(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mpafer.runs import finished
+    from mpafer.runs.train import parse_args, setup_cfg
+
+    seen: list[str] = []
+    monkeypatch.setattr(finished, "of_images", lambda cfg, dataset: seen.append(cfg.DATASET.ROOT) or {})
+    for method in ("CoOp", "MPAFER"):
+        for rate in ("0.1", "0.2"):
+            arguments = [
+                "--root",
+                f"{world}/data",
+                "--trainer",
+                method,
+                "--dataset-config-file",
+                "rafdb",
+                "OPTIM.LR",
+                rate,
+            ]
+            finished._made_of(setup_cfg(parse_args(arguments)))
+    assert seen == [f"{world}/data"]
+
+
 def test_where_the_data_are_gone_the_result_is_taken_and_it_is_said(world: Path, again: Callable[..., str]) -> None:
     shutil.rmtree(world / "data")
     printed = again()

@@ -14,9 +14,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from joblib import cpu_count
 from support.tasks import calls, many
 
-from mpafer.runs.local import cores, run_tasks
+from mpafer.runs.local import run_tasks
 
 REPO = Path(__file__).parent.parent.parent
 
@@ -47,7 +48,7 @@ def test_several_go_at_once_each_with_its_share_and_its_gpu(tmp_path: Path) -> N
     assert max(itertools.accumulate(running)) == 2
     begun = calls(tmp_path, "begin")
     assert {line[-1] for line in begun} == {"gpu=5", "gpu=7"}
-    assert {line[-2] for line in begun} == {f"threads={max(cores() // 2, 1)}"}
+    assert {line[-2] for line in begun} == {f"threads={max(cpu_count() // 2, 1)}"}
     assert len({line[2] for line in begun}) == 4, "a process each"
     assert len({line[3] for line in begun}) == 1, "of one server, which has imported torch for all"
 
@@ -84,6 +85,14 @@ def test_live_output_is_shown(tmp_path: Path, capfd: pytest.CaptureFixture[str])
     env = os.environ | {"PYTHONPATH": str(REPO / "tests")}
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
     assert "doing task0\n" in done.stdout and not (tmp_path / "task0/console.txt").exists(), done.stderr
+
+
+def test_a_run_that_used_joblib_ends_when_it_is_done(tmp_path: Path) -> None:
+    """Its processes wait five minutes for more to do, and a run used to wait for them: faces are drawn so."""
+    tasks = [replace(task, workers=2) for task in many(tmp_path, 1, seconds=0)]
+    started = time.monotonic()
+    assert not run_tasks(tasks) and tasks[0].finished
+    assert time.monotonic() - started < 150
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])

@@ -8,6 +8,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from joblib import Parallel, delayed
+
 from mpafer.common.errors import OptionError
 from mpafer.common.processes import end_with_parent
 
@@ -25,6 +27,7 @@ class Noting:
     folder: Path
     calls: Path
     seconds: float = 0.3
+    workers: int = 0  # processes of joblib's to use
     fails: str = ""  # an error's message; "kill" = it is killed
 
     @property
@@ -49,6 +52,8 @@ class Noting:
         threads, gpu = os.environ.get("OMP_NUM_THREADS"), os.environ.get("CUDA_VISIBLE_DEVICES")
         self.note(f"begin {self.name} {os.getpid()} {os.getppid()} threads={threads} gpu={gpu}")
         print(f"doing {self.name}")
+        if self.workers:
+            Parallel(self.workers)(delayed(abs)(number) for number in range(4))
         child = multiprocessing.Process(target=wait_beside, args=(self.seconds,))  # as a loader's worker is
         child.start()
         self.note(f"child {child.pid} {multiprocessing.get_start_method()}")
