@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from mpafer.clip import Clip
+    from mpafer.prompting.descriptions import Description
     from mpafer.prompting.model import FrozenClip
 
 __all__ = ["build_model", "extend_cfg", "load_clip", "repair_clip", "repair_dassl"]
@@ -46,7 +47,7 @@ def build_model(
     clip: Clip,
     classnames: Sequence[str],
     *,
-    descriptions: Mapping[str, str] | None = None,
+    descriptions: Mapping[str, Description] | None = None,
     prototypes: Tensor | None = None,
     **options: Any,
 ) -> FrozenClip:
@@ -56,7 +57,8 @@ def build_model(
         method: name of a trainer, ``"MPAFER"``.
         clip: frozen backbone from `load_clip`.
         classnames: C class names, in the order of the labels.
-        descriptions: class name -> text, for methods that use descriptions; default: the paper's table.
+        descriptions: class name -> text, or a sequence of texts, whose targets are averaged; for methods that use
+            descriptions; default: the paper's table.
         prototypes: [C, D] class means of un-prompted features, not normalised; without them no prototype term.
         **options: lower-case names of the method's config node, e.g. ``n_ctx=10, alignment="global"``.
 

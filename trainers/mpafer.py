@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mpafer.clip import Clip
 from mpafer.common.options import Options, option
-from mpafer.prompting.descriptions import load_descriptions
+from mpafer.prompting.descriptions import Description, load_descriptions
 from mpafer.prompting.losses import DISTANCES, contrastive_alignment
 from mpafer.prompting.model import Output, PromptedClip
 from mpafer.prompting.precision import PRECISIONS
@@ -63,7 +63,7 @@ class MPAFERModel(PromptedClip):
         classnames: Sequence[str],
         options: MPAFEROptions,
         *,
-        descriptions: Mapping[str, str] | None = None,
+        descriptions: Mapping[str, Description] | None = None,
         prototypes: Tensor | None = None,
     ) -> None:
         text = ContextPrompts(clip, classnames, n_ctx=options.n_ctx, csc=options.csc, ctx_init=options.ctx_init)

@@ -14,11 +14,18 @@ from torch import Tensor
 
 from mpafer.clip import Clip
 from mpafer.common.options import Options, option
-from mpafer.prompting.descriptions import load_descriptions
+from mpafer.prompting.descriptions import Description, load_descriptions
 from mpafer.prompting.fixed import FixedPrompts
 from mpafer.prompting.model import PromptedClip
 from mpafer.prompting.precision import PRECISIONS
-from mpafer.prompting.teachers import EXPRESSION, fill, hard_prompts, load_templates, template_features
+from mpafer.prompting.teachers import (
+    EXPRESSION,
+    fill,
+    hard_prompt_features,
+    hard_prompts,
+    load_templates,
+    template_features,
+)
 from mpafer.trainers.base import PromptTrainer, register_method
 
 
@@ -68,7 +75,9 @@ class ZeroshotCLIP2Model(ZeroshotCLIPModel):
 
 
 class ZeroshotDescriptionsModel(PromptedClip):
-    """Cosine similarity with each class's description."""
+    """Cosine similarity with each class's description, or with the mean of several descriptions' unit features."""
+
+    ensemble: Tensor | None
 
     def __init__(
         self,
@@ -76,12 +85,19 @@ class ZeroshotDescriptionsModel(PromptedClip):
         classnames: Sequence[str],
         options: ZeroshotDescriptionsOptions,
         *,
-        descriptions: Mapping[str, str] | None = None,
+        descriptions: Mapping[str, Description] | None = None,
     ) -> None:
         if descriptions is None and options.hard_prompt == 3:
             descriptions = load_descriptions(classnames=classnames)
-        sentences = hard_prompts(classnames, descriptions or {}, options.hard_prompt)
-        super().__init__(clip, classnames, text=FixedPrompts(clip, sentences), precision=options.prec)
+        prompts = hard_prompts(classnames, descriptions or {}, options.hard_prompt)
+        first = FixedPrompts(clip, [texts[0] for texts in prompts])
+        super().__init__(clip, classnames, text=first, precision=options.prec)
+        several = any(len(texts) > 1 for texts in prompts)
+        ensemble = hard_prompt_features(clip, classnames, prompts)[1] if several else None
+        self.register_buffer("ensemble", ensemble, persistent=False)
+
+    def encode_classes(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        return super().encode_classes(image) if self.ensemble is None else (self.prompts["text"](), self.ensemble)
 
 
 @register_method

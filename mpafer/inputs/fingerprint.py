@@ -46,8 +46,8 @@ def data_fingerprint(splits: Mapping[str, Sequence[Image]], root: str) -> dict[s
     return found
 
 
-def texts_fingerprint(texts: Mapping[str, str]) -> str:
-    """Of class descriptions, in the classes' order."""
+def texts_fingerprint(texts: Mapping[str, str | Sequence[str]]) -> str:
+    """Of class descriptions, in the classes' order; of a class with several of all, in theirs."""
     return f"{len(texts)} texts {key_of(list(texts.items()))}"
 
 

@@ -14,6 +14,7 @@ from mpafer.clip import Clip
 from mpafer.clip.tokens import eot_positions
 from mpafer.common.errors import DataError, OptionError
 from mpafer.common.options import closest
+from mpafer.prompting.descriptions import Description, as_texts
 from mpafer.prompting.text import pool_tokens
 
 TEMPLATES = Path(__file__).with_name("templates.yaml")
@@ -24,45 +25,71 @@ DESCRIBED = EXPRESSION + ". {description}"
 GRANULARITIES = {1: NAME, 2: EXPRESSION, 3: DESCRIBED}
 
 
-def hard_prompts(classnames: Sequence[str], descriptions: Mapping[str, str], granularity: int) -> list[str]:
-    """Hard prompt of each class.
+def hard_prompts(
+    classnames: Sequence[str], descriptions: Mapping[str, Description], granularity: int
+) -> list[tuple[str, ...]]:
+    """Hard prompts of each class: one, or in granularity 3 as many as it has descriptions.
 
     Args:
         classnames: C names; underscores read as spaces.
-        descriptions: class name -> text; only granularity 3 reads it.
-        granularity: 1 the name, 2 the expression sentence, 3 the sentence and the class's description.
+        descriptions: class name -> text or texts; only granularity 3 reads it.
+        granularity: 1 the name, 2 the expression sentence, 3 the sentence and a description of the class.
 
     Raises:
         OptionError: granularity 3 and a class without a description.
     """
-    missing = [name for name in classnames if granularity == 3 and name not in descriptions]
+    missing = [name for name in classnames if granularity == 3 and not as_texts(descriptions.get(name, ()))]
     if missing:
         raise OptionError(
             f"no description for {missing}; add them to the descriptions file (DATASET.DESCRIPTIONS) or set "
             "HARD_PROMPT to 1 or 2"
         )
     template = GRANULARITIES[granularity]
-    return [template.format(name=name.replace("_", " "), description=descriptions.get(name, "")) for name in classnames]
+    return [
+        tuple(
+            template.format(name=name.replace("_", " "), description=text)
+            for text in (as_texts(descriptions[name]) if granularity == 3 else ("",))
+        )
+        for name in classnames
+    ]
 
 
 @torch.no_grad()
 def hard_prompt_features(
-    clip: Clip, classnames: Sequence[str], prompts: Sequence[str], pooling: str = "mean"
+    clip: Clip, classnames: Sequence[str], prompts: Sequence[Sequence[str]], pooling: str = "mean"
 ) -> tuple[Tensor, Tensor]:
     """Pooled token embeddings [C, W] and text features [C, D] of the hard prompts, float32.
+
+    Of a class with several prompts: the mean of their pooled embeddings, so a long prompt weighs no more than a short
+    one; and the mean of their features, each of length 1, brought to length 1 again (CLIP's prompt ensemble). Those of
+    a single prompt are as CLIP gives them.
+
+    Args:
+        clip: frozen backbone.
+        classnames: C names.
+        prompts: of each class.
+        pooling: of a prompt's tokens.
 
     Raises:
         OptionError: a prompt does not fit 77 tokens; names its class.
     """
     rows = []
-    for name, prompt in zip(classnames, prompts, strict=True):
+    for name, texts in zip(classnames, prompts, strict=True):
         try:
-            rows.append(clip.tokenize([prompt]))
+            rows.append(clip.tokenize(texts))
         except OptionError as error:
             raise OptionError(f"hard prompt of class {name!r}: {error}") from error
-    tokens = torch.cat(rows)
-    pooled = pool_tokens(clip.text.embed(tokens).float(), eot_positions(tokens), pooling)
-    return pooled, clip.encode_text(tokens).float()
+    tokens, counts = torch.cat(rows), [len(row) for row in rows]
+    pooled = pool_tokens(clip.text.embed(tokens).float(), eot_positions(tokens), pooling).split(counts)
+    features = clip.encode_text(tokens).float().split(counts)
+    return torch.stack([each.mean(dim=0) for each in pooled]), torch.stack([_ensemble(each) for each in features])
+
+
+def _ensemble(features: Tensor) -> Tensor:
+    """[S, D] -> [D]."""
+    if len(features) == 1:
+        return features[0]
+    return F.normalize(F.normalize(features, dim=-1).mean(dim=0), dim=-1)
 
 
 @torch.no_grad()

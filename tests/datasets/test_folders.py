@@ -64,7 +64,8 @@ def test_compound_prompts_fit(tmp_path):
     from mpafer.clip.tokens import tokenize
     from mpafer.prompting.teachers import hard_prompts
 
-    sentences = hard_prompts(list(COMPOUND), load_descriptions(classnames=list(COMPOUND)), 3)
+    prompts = hard_prompts(list(COMPOUND), load_descriptions(classnames=list(COMPOUND)), 3)
+    sentences = [text for (text,) in prompts]
     assert tokenize(sentences).shape == (11, 77)
 
 

@@ -101,6 +101,24 @@ def test_other_classes_take_descriptions_of_the_users_own() -> None:
     assert not torch.equal(one.hard_text[0], other.hard_text[0]) and torch.equal(one.hard_text[1], other.hard_text[1])
 
 
+def test_several_descriptions_are_one_classifier() -> None:
+    """Zero-shot's class features are the normalised mean of the unit features; a list of one text changes no bit."""
+    names, clip, images = ["anger", "fear"], random_clip(), batch()[0]
+    texts = ["A frown.", "Lips that are pressed together."]
+
+    def zero_shot(anger: str | list[str]) -> Any:
+        table = {"anger": anger, "fear": "A gasp."}
+        return mpafer.build_model("ZeroshotDescriptions", clip, names, descriptions=table)(images)
+
+    first, second, both, one = zero_shot(texts[0]), zero_shot(texts[1]), zero_shot(texts), zero_shot(texts[:1])
+    assert torch.equal(first.logits, one.logits)
+    unit = [torch.nn.functional.normalize(each.text, dim=-1) for each in (first, second)]
+    expected = torch.nn.functional.normalize(unit[0] + unit[1], dim=-1)
+    torch.testing.assert_close(torch.nn.functional.normalize(both.text, dim=-1), expected)
+    torch.testing.assert_close(both.logits[:, 1], first.logits[:, 1])
+    assert (both.logits[:, 0] - first.logits[:, 0]).abs().max() > 1e-4
+
+
 def test_the_objective_is_the_sum_of_its_terms() -> None:
     images, labels = batch()
     plain = build()

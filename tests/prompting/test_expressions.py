@@ -6,6 +6,9 @@ import json
 
 import pytest
 
+from mpafer.common.sealed import key_of
+from mpafer.inputs.fingerprint import texts_fingerprint
+
 from mpafer.prompting.descriptions import load_descriptions
 from mpafer.prompting.expressions import ALIASES, CLASSES, canonical
 
@@ -74,6 +77,12 @@ def test_classes_that_a_file_lacks_have_the_shipped_text(tmp_path, caplog):
         ('["a", "b"]', "must map class names"),
         ('{"anger": 3}', "'anger' must be a text"),
         ('{"anger": "a", "angry": "b"}', "'anger' twice"),
+        ('{"anger": []}', r"'anger' must be a text or a list of texts, not \[\]"),
+        ('{"anger": ["A frown.", 3]}', "'anger' must be a text or a list of texts"),
+        ('{"anger": ["A frown.", ["Lips."]]}', "'anger' must be a text or a list of texts"),
+        ('{"anger": {"a": "b"}}', "'anger' must be a text or a list of texts"),
+        ('{"anger": ["A frown.", " "]}', "'anger' must be a text or a list of texts"),
+        ('{"anger": ["A frown.", "Lips.", "A frown. "]}', "has a text twice, which would count double: 'A frown.'"),
         ("{", "is not YAML: line 1: "),
     ],
 )
@@ -83,6 +92,25 @@ def test_bad_descriptions_name_the_file(tmp_path, content, message):
     with pytest.raises(ValueError, match=message) as error:
         load_descriptions(own, ["bored"])
     assert str(own) in str(error.value)
+
+
+def test_several_texts_a_class(tmp_path):
+    own = tmp_path / "mine.yaml"
+    own.write_text("angry: [A frown., 'Lips. ']\nhappy: [A grin.]\nsurprise: [Eyes., Brows.]\nfear: A gasp.\n")
+    names = ["anger", "happiness", "happily surprised", "fearfully angry"]
+    texts = load_descriptions(own, names)
+    assert texts["anger"] == ("A frown.", "Lips.") and texts["happiness"] == "A grin.", "one in a list is a text"
+    assert texts["happily surprised"] == ("A grin. Eyes.", "A grin. Brows.")
+    assert texts["fearfully angry"] == ("A gasp. A frown.", "A gasp. Lips.")
+
+
+def test_the_fingerprint_covers_every_text():
+    """Of single texts it is what it was, so that older runs are known again."""
+    single = {"anger": "A frown.", "fear": "A gasp."}
+    assert texts_fingerprint(single) == f"2 texts {key_of([['anger', 'A frown.'], ['fear', 'A gasp.']])}"
+    lists = [("A frown.",), ("A frown.", "Lips."), ("A frown.", "Chin."), ("A frown. Lips.",)]
+    found = [texts_fingerprint(single)] + [texts_fingerprint(single | {"anger": texts}) for texts in lists]
+    assert len(set(found)) == len(found)
 
 
 def test_no_file_of_descriptions(tmp_path):

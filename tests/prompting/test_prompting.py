@@ -6,6 +6,7 @@ import math
 
 import pytest
 import torch
+import torch.nn.functional as F
 from support.models import CLASSES, random_clip
 
 from mpafer.clip.tokens import eot_positions
@@ -132,14 +133,44 @@ def test_visual_prompts_depth() -> None:
 
 def test_hard_prompts_of_three_granularities() -> None:
     table = {"anger": "Furrowed eyebrows.", "fear": "Raised eyebrows."}
-    assert hard_prompts(["anger"], table, 1) == ["a photo of anger"]
-    assert hard_prompts(["anger"], table, 2) == ["a photo of a person making a facial expression of anger"]
-    third = hard_prompts(["anger", "fear"], table, 3)
-    assert third[0].startswith(hard_prompts(["anger"], table, 2)[0]) and third[0].endswith("Furrowed eyebrows.")
+    assert hard_prompts(["anger"], table, 1) == [("a photo of anger",)]
+    assert hard_prompts(["anger"], table, 2) == [("a photo of a person making a facial expression of anger",)]
+    (first,), _ = hard_prompts(["anger", "fear"], table, 3)
+    assert first.startswith(hard_prompts(["anger"], table, 2)[0][0]) and first.endswith("Furrowed eyebrows.")
     with pytest.raises(OptionError, match=r"no description for \['joy'\]"):
         hard_prompts(["joy"], table, 3)
     with pytest.raises(OptionError, match=r"class 'anger'.*longer than CLIP's 77"):
-        hard_prompt_features(random_clip(), ["anger"], ["word " * 80])
+        hard_prompt_features(random_clip(), ["anger"], [["word " * 80]])
+
+
+def test_several_descriptions_are_averaged() -> None:
+    clip, names = random_clip(), ["anger", "fear"]
+    table = {"anger": ("Brows down.", "Narrow eyes, tightened lips, and flared nostrils."), "fear": "Raised eyebrows."}
+    prompts = hard_prompts(names, table, 3)
+    assert [len(texts) for texts in prompts] == [2, 1] and prompts[0][1].endswith("anger. " + table["anger"][1])
+    tokens = clip.tokenize([text for texts in prompts for text in texts])
+    rows, features = pool_tokens(clip.text.embed(tokens), eot_positions(tokens)), clip.encode_text(tokens)
+    pooled, text = hard_prompt_features(clip, names, prompts)
+    torch.testing.assert_close(pooled[0], (rows[0] + rows[1]) / 2)
+    mean = F.normalize(features[0], dim=0) + F.normalize(features[1], dim=0)
+    torch.testing.assert_close(text[0], F.normalize(mean, dim=0))
+    assert torch.equal(pooled[1], rows[2]) and torch.equal(text[1], features[2])
+    with pytest.raises(OptionError, match=r"no description for \['fear'\]"):
+        hard_prompts(names, {"anger": "A frown.", "fear": []}, 3)
+    with pytest.raises(OptionError, match=r"class 'anger'.*longer than CLIP's 77"):
+        hard_prompt_features(clip, names, [["a face", "word " * 80], ["a face"]])
+
+
+@pytest.mark.parametrize("pooling", ["mean", "max"])
+def test_one_description_gives_the_bits_it_gave(pooling: str) -> None:
+    clip, names = random_clip(), ["anger", "fear"]
+    table = {"anger": "Furrowed eyebrows.", "fear": "Raised eyebrows, parted lips."}
+    single = hard_prompts(names, table, 3)
+    tokens = clip.tokenize([text for (text,) in single])
+    pooled, text = hard_prompt_features(clip, names, single, pooling)
+    assert torch.equal(pooled, pool_tokens(clip.text.embed(tokens).float(), eot_positions(tokens), pooling))
+    assert torch.equal(text, clip.encode_text(tokens).float())
+    assert hard_prompts(names, {name: [text] for name, text in table.items()}, 3) == single
 
 
 def test_prototypes_are_class_means_of_unprompted_features() -> None:

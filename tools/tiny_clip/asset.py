@@ -23,12 +23,9 @@ PRETRAINED_ON = "painted faces with free captions (tools/tiny_clip/pool.py), non
 
 def class_prompts() -> dict[str, list[str]]:
     """Kind of hard prompt -> one prompt for each class, in three granularities."""
-    descriptions = load_descriptions()
-    return {
-        "name": hard_prompts(CLASSES, descriptions, 1),
-        "expression of name": hard_prompts(CLASSES, descriptions, 2),
-        "with description": hard_prompts(CLASSES, descriptions, 3),
-    }
+    kinds = {"name": 1, "expression of name": 2, "with description": 3}
+    table = load_descriptions()  # has one text a class
+    return {kind: [text for (text,) in hard_prompts(CLASSES, table, number)] for kind, number in kinds.items()}
 
 
 @torch.no_grad()
