@@ -19,6 +19,7 @@ from yacs.config import CfgNode
 from mpafer.clip import load_clip
 from mpafer.common import distributed
 from mpafer.common.config import set_value
+from mpafer.common.defaults import add_keys
 from mpafer.common.errors import CheckpointError, OptionError
 from mpafer.common.extensions import enter
 from mpafer.common.identity import differences, listed, made_of_differences, other_answers
@@ -180,6 +181,8 @@ class PromptTrainer(Trainer):
                 cure = "; mpafer cross tests a run on other classes" if key == "classnames" else ""
                 raise CheckpointError(f"{path} is of another {key}: {theirs[key]} there, {value} in this run{cure}")
         config = stored_config(state, path)
+        if self.node in config.get("TRAINER", {}):  # an option younger than the run: it did what the default does
+            add_keys(config.TRAINER[self.node], self.Options().node())
         if resuming:
             differing = differences(config, self.cfg, self.node)
             differing |= made_of_differences(state["extra"].get("made_of", {}), self.made_of)

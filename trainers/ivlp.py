@@ -26,7 +26,8 @@ class IVLPOptions(Options):
     n_ctx_vision: int = option(2, least=1, most=MAX_VISUAL)  # visual prompts a layer
     n_ctx_text: int = option(2, least=1, most=MAX_CONTEXT)  # context vectors a layer
     ctx_init: str = "a photo of a"  # words the first layer's context starts from
-    prompt_depth_vision: int = option(9, least=0)  # prompted vision layers from the first; 0 = none
+    prompt_depth_vision: int = option(9, least=0)  # prompted vision layers from PROMPT_FIRST_VISION on; 0 = none
+    prompt_first_vision: int = option(1, least=1)  # the first prompted vision layer; upstream's is 1
     prompt_depth_text: int = option(9, least=1)  # prompted text layers from the first
     prec: str = option("fp32", choices=PRECISIONS)
 
@@ -38,10 +39,12 @@ class IVLPModel(PromptedClip):
         n, depth = options.n_ctx_text, options.prompt_depth_text
         deep = DeepTextPrompts(clip, n=n, depth=depth) if depth > 1 else None
         text = ContextPrompts(clip, classnames, n_ctx=n, ctx_init=short_init(n, options.ctx_init), partial=True)
-        n, depth = options.n_ctx_vision, options.prompt_depth_vision
-        visual = (
-            DeepVisualPrompts(clip, n=n, depth=depth, in_sequence=True, key="PROMPT_DEPTH_VISION") if depth else None
-        )
+        visual = None
+        if depth := options.prompt_depth_vision:
+            visual = DeepVisualPrompts(
+                clip, n=options.n_ctx_vision, depth=depth, first=options.prompt_first_vision,
+                in_sequence=True, key="PROMPT_DEPTH_VISION",
+            )  # fmt: skip
         super().__init__(clip, classnames, text=text, deep_text=deep, visual=visual, precision=options.prec)
 
 

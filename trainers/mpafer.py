@@ -31,7 +31,8 @@ class MPAFEROptions(Options):
     csc: bool = False  # class-specific context
     ctx_init: str = ""  # words the context starts from; their number of tokens is M then
     n_visual: int = option(8, least=0, most=MAX_VISUAL)  # N_p visual prompts a layer; 0 = none
-    visual_depth: int = option(0, least=0)  # prompted layers from the first; 0 = all
+    visual_depth: int = option(0, least=0)  # prompted layers from VISUAL_FIRST on; 0 = all
+    visual_first: int = option(1, least=1)  # the first prompted layer
     hard_prompt: int = option(3, choices=tuple(GRANULARITIES))
     alignment: str = option("global_local", choices=ALIGNMENTS)
     top_k: int = option(16, least=1)
@@ -67,7 +68,8 @@ class MPAFERModel(PromptedClip):
         prototypes: Tensor | None = None,
     ) -> None:
         text = ContextPrompts(clip, classnames, n_ctx=options.n_ctx, csc=options.csc, ctx_init=options.ctx_init)
-        visual = DeepVisualPrompts(clip, n=options.n_visual, depth=options.visual_depth) if options.n_visual else None
+        n, depth, first = options.n_visual, options.visual_depth, options.visual_first
+        visual = DeepVisualPrompts(clip, n=n, depth=depth, first=first) if n else None
         super().__init__(
             clip, classnames, text=text, visual=visual,
             mode=options.alignment, top_k=options.top_k, logit_scale=options.logit_scale, precision=options.prec,

@@ -25,7 +25,8 @@ class VPTOptions(Options):
 
     n_ctx_vision: int = option(2, least=1, most=MAX_VISUAL)  # visual prompts a layer
     ctx_init: str = "a photo of a"  # fixed words before the class name
-    prompt_depth_vision: int = option(1, least=1)  # prompted layers from the first
+    prompt_depth_vision: int = option(1, least=1)  # prompted layers from PROMPT_FIRST_VISION on
+    prompt_first_vision: int = option(1, least=1)  # the first prompted layer; upstream's is 1
     prec: str = option("fp32", choices=PRECISIONS)
 
 
@@ -35,8 +36,9 @@ class VPTModel(PromptedClip):
     def __init__(self, clip: Clip, classnames: Sequence[str], options: VPTOptions) -> None:
         text = FixedPrompts(clip, fill(f"{options.ctx_init} {{name}}.", classnames))
         visual = DeepVisualPrompts(
-            clip, n=options.n_ctx_vision, depth=options.prompt_depth_vision, in_sequence=True, key="PROMPT_DEPTH_VISION"
-        )
+            clip, n=options.n_ctx_vision, depth=options.prompt_depth_vision, first=options.prompt_first_vision,
+            in_sequence=True, key="PROMPT_DEPTH_VISION",
+        )  # fmt: skip
         super().__init__(clip, classnames, text=text, visual=visual, precision=options.prec)
 
 

@@ -146,8 +146,8 @@ class Transformer(nn.Module):
     def forward(
         self,
         x: Tensor,
-        side_prompts: Sequence[Tensor] = (),
-        replacing_prompts: Sequence[Tensor] = (),
+        side_prompts: Sequence[Tensor | None] = (),
+        replacing_prompts: Sequence[Tensor | None] = (),
         start: int = 0,
         causal: bool = False,
         rows: int | None = None,
@@ -156,9 +156,10 @@ class Transformer(nn.Module):
 
         Args:
             x: tokens.
-            side_prompts: ``side_prompts[l]`` [P, W] joins the input of layer ``l``; its outputs are dropped.
+            side_prompts: ``side_prompts[l]`` [P, W] joins the input of layer ``l``; its outputs are dropped. None: the
+                layer has no prompts.
             replacing_prompts: ``replacing_prompts[l]`` [P, W] replaces the rows from ``start`` on, before layer
-                ``l + 1``.
+                ``l + 1``, or is joined to ``x`` where that has no such rows. None: nothing is replaced.
             start: first row that is replaced.
             causal: a token attends to itself and to those before it.
             rows: how many rows the last layer computes, from the first; None = all.
@@ -169,10 +170,12 @@ class Transformer(nn.Module):
         if max(len(side_prompts), len(replacing_prompts) + 1) > len(self.resblocks):
             raise ValueError(f"prompts for more than the tower's {len(self.resblocks)} layers")
         for layer, block in enumerate(self.resblocks):
-            if 0 < layer <= len(replacing_prompts):
-                prompts = replacing_prompts[layer - 1].to(x.dtype).expand(len(x), -1, -1)
+            new = replacing_prompts[layer - 1] if 0 < layer <= len(replacing_prompts) else None
+            if new is not None:
+                prompts = new.to(x.dtype).expand(len(x), -1, -1)
                 x = torch.cat([x[:, :start], prompts, x[:, start + prompts.shape[1] :]], dim=1)
-            extra = side_prompts[layer].to(x.dtype) if layer < len(side_prompts) else None
+            extra = side_prompts[layer] if layer < len(side_prompts) else None
+            extra = None if extra is None else extra.to(x.dtype)
             inputs = (x, extra, causal, rows if layer == len(self.resblocks) - 1 else None)
             again = self.recompute and torch.is_grad_enabled()
             x = checkpoint(block, *inputs, use_reentrant=False) if again else block(*inputs)

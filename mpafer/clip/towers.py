@@ -40,7 +40,7 @@ class VisionTower(nn.Module):
         self.proj = nn.Parameter(torch.randn(width, embed_dim) * width**-0.5)
 
     def forward(
-        self, images: Tensor, prompts: Sequence[Tensor] = (), in_sequence: bool = False, patches: bool = True
+        self, images: Tensor, prompts: Sequence[Tensor | None] = (), in_sequence: bool = False, patches: bool = True
     ) -> tuple[Tensor, Tensor]:
         """[B, 3, H, H] -> global feature [B, D] and patch features [B, N, D], neither normalised.
 
@@ -48,9 +48,9 @@ class VisionTower(nn.Module):
 
         Args:
             images: normalised with CLIP's statistics.
-            prompts: a [P, W] tensor for each of the first layers.
-            in_sequence: the prompts are part of the sequence, from before ``ln_pre`` on, as in VPT, IVLP and MaPLe;
-                otherwise they are side prompts, as in MPA-FER.
+            prompts: a [P, W] tensor for each of the first layers; None: this layer has none.
+            in_sequence: the prompts are part of the sequence, from before ``ln_pre`` or from a later layer on, as in
+                VPT, IVLP and MaPLe; otherwise they are side prompts, as in MPA-FER.
             patches: False: N is 0, and the last layer computes the class token only.
 
         Raises:
@@ -62,8 +62,9 @@ class VisionTower(nn.Module):
         cls = self.class_embedding.to(x.dtype).expand(len(x), 1, -1)
         x = torch.cat([cls, x], dim=1) + self.positional_embedding.to(x.dtype)
         if in_sequence and prompts:
-            first = prompts[0].to(x.dtype).expand(len(x), -1, -1)
-            x = self.ln_pre(torch.cat([x, first], dim=1))
+            if prompts[0] is not None:
+                x = torch.cat([x, prompts[0].to(x.dtype).expand(len(x), -1, -1)], dim=1)
+            x = self.ln_pre(x)
             length = 1 + self.patches  # the prompts come after the image's tokens
             x = self.transformer(x, replacing_prompts=prompts[1:], start=length, rows=rows or length)
         else:

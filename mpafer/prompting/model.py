@@ -138,8 +138,8 @@ class PromptedClip(FrozenClip):
         """Position of EOS in each class prompt [C]."""
         return self.prompts["text"].get_buffer("eot")
 
-    def visual_prompts(self) -> Sequence[Tensor]:
-        """Visual prompts [P, W] of each prompted layer."""
+    def visual_prompts(self) -> Sequence[Tensor | None]:
+        """Visual prompts [P, W] of each prompted layer; None for the layers before the first of them."""
         return self.prompts["visual"]() if "visual" in self.prompts else ()
 
     def encode_images(self, images: Tensor) -> tuple[Tensor, Tensor]:

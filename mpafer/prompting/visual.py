@@ -20,26 +20,37 @@ class DeepVisualPrompts(nn.Module):
     Args:
         clip: frozen backbone, for width and number of layers.
         n: N_p, prompts a layer, drawn from N(0, 0.02^2).
-        depth: how many layers from the first get prompts; 0 = all.
+        depth: how many layers get prompts; 0 = all from ``first`` on.
+        first: the first layer that gets prompts, from 1.
         in_sequence: the prompts are part of the sequence (VPT, IVLP), see `VisionTower.forward`.
-        key: the option that ``depth`` comes from, for the error.
+        key: the option that ``depth`` comes from, for the error; ``first`` is its neighbour, of the same name but FIRST.
 
     Raises:
         OptionError: more layers than the vision tower has.
     """
 
     def __init__(
-        self, clip: Clip, *, n: int = 8, depth: int = 0, in_sequence: bool = False, key: str = "VISUAL_DEPTH"
+        self,
+        clip: Clip,
+        *,
+        n: int = 8,
+        depth: int = 0,
+        first: int = 1,
+        in_sequence: bool = False,
+        key: str = "VISUAL_DEPTH",
     ) -> None:
         super().__init__()
-        check_depth(key, depth, clip, clip.visual.layers)
-        self.in_sequence = in_sequence
-        layers = depth or clip.visual.layers
+        first_key = key.replace("DEPTH", "FIRST")
+        check_depth(first_key, first, clip, clip.visual.layers)
+        after = f" from layer {first} on ({first_key})" if first > 1 else " there"
+        check_depth(key, depth, clip, clip.visual.layers + 1 - first, after)
+        self.in_sequence, self.first = in_sequence, first
+        layers = depth or clip.visual.layers + 1 - first
         self.prompts = nn.Parameter(torch.empty(layers, n, clip.visual.width, device=clip.device).normal_(std=0.02))
 
-    def forward(self) -> tuple[Tensor, ...]:
-        """One [N_p, W] tensor for each prompted layer."""
-        return self.prompts.unbind()
+    def forward(self) -> tuple[Tensor | None, ...]:
+        """One [N_p, W] tensor for each prompted layer, None for each layer before them."""
+        return (None,) * (self.first - 1) + self.prompts.unbind()
 
 
 class CoupledVisualPrompts(nn.Module):
@@ -66,7 +77,7 @@ class CoupledVisualPrompts(nn.Module):
         return tuple(project(prompts) for project, prompts in zip(self.projections, text, strict=True))
 
 
-def check_depth(key: str, depth: int, clip: Clip, layers: int) -> None:
-    """Raise OptionError where option ``key`` asks for prompts in more than the ``layers`` of a tower."""
+def check_depth(key: str, depth: int, clip: Clip, layers: int, where: str = " there") -> None:
+    """Raise OptionError where option ``key`` asks for more than the ``layers`` that a tower has ``where``."""
     if depth > layers:
-        raise OptionError(f"{key} is {depth}, but {clip.name} has {layers} layers there")
+        raise OptionError(f"{key} is {depth}, but {clip.name} has {layers} layers{where}")

@@ -23,6 +23,7 @@ VALUES: dict[str, tuple[Any, ...]] = {
     "ctx_init": ("", "a photo of a"),
     "n_visual": (0, 1, 8),
     "visual_depth": (0, 1, 2),
+    "visual_first": (1, 2),
     "hard_prompt": (1, 2, 3),
     "alignment": ("global", "local", "global_local"),
     "top_k": (1, 16),
@@ -155,6 +156,31 @@ def test_terms_can_be_left_out() -> None:
     assert "prototype_loss" not in bare.losses(bare(images), labels)
 
 
+@pytest.mark.parametrize(
+    ("method", "options"),
+    [
+        ("MPAFER", {"visual_first": 2}),
+        ("VPT", {"prompt_first_vision": 2}),
+        ("IVLP", {"prompt_first_vision": 2, "prompt_depth_vision": 1, "prompt_depth_text": 1}),
+        ("PromptSRC", {"prompt_first_vision": 2, "prompt_depth_vision": 1, "prompt_depth_text": 1}),
+    ],
+)
+def test_visual_prompts_of_the_last_layer_alone(method: str, options: dict[str, Any]) -> None:
+    """They learn, and are other prompts than those of the first layer alone."""
+    images, labels = batch()
+    one = dict.fromkeys((key.replace("first", "depth") for key in options if "first" in key), 1)
+    models = []
+    for chosen in (options, options | one | {key: 1 for key in options if "first" in key}):
+        torch.manual_seed(0)
+        models.append(mpafer.build_model(method, random_clip(), CLASSES, **chosen))
+    last, first = models
+    assert last.learnable.keys() == first.learnable.keys()
+    assert torch.equal(last.learnable["visual.prompts"], first.learnable["visual.prompts"])
+    torch.stack(list(last.losses(last(images), labels).values())).sum().backward()
+    assert last.learnable["visual.prompts"].grad.abs().max() > 0
+    assert (last(images).logits - first(images).logits).abs().max() > 1e-5
+
+
 @pytest.mark.parametrize("mode", ALIGNMENTS)
 def test_logits_are_scaled_similarities(mode: str) -> None:
     model = build(alignment=mode, top_k=5)
@@ -206,6 +232,9 @@ def test_low_precision_follows_float32(precision: str) -> None:
         ({"top_k": 17}, "TOP_K is 17, but CLIP has 16 patches"),
         ({"top_k": 0}, "TOP_K is 0; it must be at least 1"),
         ({"visual_depth": 3}, "VISUAL_DEPTH is 3, but CLIP has 2 layers"),
+        ({"visual_first": 3}, "VISUAL_FIRST is 3, but CLIP has 2 layers"),
+        ({"visual_first": 0}, "VISUAL_FIRST is 0; it must be at least 1"),
+        ({"visual_first": 2, "visual_depth": 2}, "VISUAL_DEPTH is 2, but CLIP has 1 layers from layer 2 on"),
         ({"beta": -1}, "BETA is -1"),
         ({"tau": 0}, "TAU is 0"),
         ({"prec": "fp8"}, "PREC is 'fp8'"),

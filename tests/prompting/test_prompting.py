@@ -131,6 +131,53 @@ def test_visual_prompts_depth() -> None:
     assert all((outputs[i] - outputs[j]).abs().max() > 1e-3 for i, j in ((0, 1), (0, 2), (1, 2)))
 
 
+def test_visual_prompts_from_a_later_layer_on() -> None:
+    clip = random_clip(layers=4)
+    default, later, one = (
+        DeepVisualPrompts(clip),
+        DeepVisualPrompts(clip, first=3),
+        DeepVisualPrompts(clip, n=2, depth=1, first=2),
+    )
+    assert all(torch.equal(given, own) for given, own in zip(default(), default.prompts, strict=True))
+    assert later.prompts.shape == (2, 8, 64) and [prompt is None for prompt in later()] == [True, True, False, False]
+    assert [prompt is None for prompt in one()] == [True, False]
+    for values, message in (
+        ({"first": 5}, "VISUAL_FIRST is 5, but CLIP has 4 layers there"),
+        ({"first": 3, "depth": 3}, r"VISUAL_DEPTH is 3, but CLIP has 2 layers from layer 3 on \(VISUAL_FIRST\)"),
+        (
+            {"first": 3, "depth": 3, "key": "PROMPT_DEPTH_VISION"},
+            r"PROMPT_DEPTH_VISION is 3, .* \(PROMPT_FIRST_VISION\)",
+        ),
+    ):
+        with pytest.raises(OptionError, match=message):
+            DeepVisualPrompts(clip, **values)
+
+
+@pytest.mark.parametrize("in_sequence", [False, True])
+@pytest.mark.parametrize("patches", [True, False])
+def test_layers_before_the_first_prompted_one_see_the_image_alone(in_sequence: bool, patches: bool) -> None:
+    """Against the blocks, one by one, with the prompts as tokens whose outputs are dropped, or replaced."""
+    clip, images = random_clip(layers=4), torch.randn(2, 3, 32, 32)
+    tower, later = clip.visual, DeepVisualPrompts(clip, n=2, depth=2, first=2)
+    later.prompts.data.mul_(50)
+    prompts = list(later())
+    x = tower.conv1(images).flatten(2).transpose(1, 2)
+    x = torch.cat([tower.class_embedding.expand(2, 1, -1), x], dim=1) + tower.positional_embedding
+    x = tower.ln_pre(x)
+    for layer, block in enumerate(tower.transformer.resblocks):
+        joined = (
+            prompts[layer].expand(2, -1, -1) if layer in (1, 2) else x[:, 17:]
+        )  # the last ones stay in the sequence
+        x = block(torch.cat([x[:, :17], joined], dim=1))
+        x = x if in_sequence else x[:, :17]
+    expected = tower.ln_post(x[:, :17]) @ tower.proj
+    image, local = tower(images, prompts, in_sequence, patches)
+    torch.testing.assert_close(image, expected[:, 0], atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(local, expected[:, 1:] if patches else expected[:, :0], atol=1e-5, rtol=1e-5)
+    shallow = tower(images, prompts[1:], in_sequence, patches)[0]
+    assert (shallow - image).abs().max() > 1e-3
+
+
 def test_hard_prompts_of_three_granularities() -> None:
     table = {"anger": "Furrowed eyebrows.", "fear": "Raised eyebrows."}
     assert hard_prompts(["anger"], table, 1) == [("a photo of anger",)]
