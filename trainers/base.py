@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -19,13 +19,11 @@ from yacs.config import CfgNode
 from mpafer.clip import load_clip
 from mpafer.common import distributed
 from mpafer.common.config import set_value
-from mpafer.common.defaults import add_keys
-from mpafer.common.errors import CheckpointError, OptionError
+from mpafer.common.errors import OptionError
 from mpafer.common.extensions import enter
-from mpafer.common.identity import differences, listed, made_of_differences, other_answers
 from mpafer.common.options import Options, check_choice
 from mpafer.datasets import find_dataset
-from mpafer.engine.contents import run_identity, stored_config
+from mpafer.engine.loading import check_identity, check_options, note_whose_weights
 from mpafer.engine.made_of import of_images, of_texts
 from mpafer.engine.optim import build_optimizer
 from mpafer.engine.prototypes import cached_prototypes, draw_per_class
@@ -63,6 +61,7 @@ class PromptTrainer(Trainer):
     node: ClassVar[str]  # config node under TRAINER
     Options: ClassVar[type[Options]]
     Model: ClassVar[Callable[..., FrozenClip]]  # (clip, classnames, options, **teachers)
+    per_class: ClassVar[bool | str] = True  # what it learns belongs to the classes; or: where this option is True
     class_prompts: ClassVar[bool] = True  # False: no prompts of the classes, `Output.embeddings` is None
     accepts: ClassVar[tuple[str, ...]] = ()  # teachers that `mpafer.build_model` may hand to the model
     inference_overrides: ClassVar[dict[str, Any]] = {}  # options to build a model that is not trained any more
@@ -82,6 +81,14 @@ class PromptTrainer(Trainer):
                     raise OptionError(f"TRAINER.{cls.node}.{key} is an option of {name}, {cls.__name__} has none such")
         return cls.Options.of(node)
 
+    @property
+    def bound_by(self) -> str:
+        """Whose learning belongs to the classes, in words; "" = it does not, and can stand beside other class names."""
+        name, bound = type(self).__name__, self.per_class
+        if isinstance(bound, str):
+            return f"{name} with {bound} True" if self.cfg.TRAINER[self.node][bound] else ""
+        return name if bound else ""
+
     def check_cfg(self, cfg: CfgNode) -> None:
         self.options = self.options_from(cfg)
         check_choice("TRAIN.CLASS_WEIGHTS", cfg.TRAIN.CLASS_WEIGHTS, CLASS_WEIGHTS)
@@ -96,9 +103,14 @@ class PromptTrainer(Trainer):
     def load_dataset(self, cfg: CfgNode) -> SplitDataset:
         return find_dataset(cfg.DATASET.NAME)(cfg)
 
+    @property
+    def wanted_teachers(self) -> tuple[str, ...]:
+        """``accepts``; but to evaluate what was trained nothing is aligned, so none."""
+        return () if self.eval_only and self.learns else self.accepts
+
     def teachers(self) -> dict[str, Any]:
-        """Further arguments of the model: the user's descriptions, where there are any and the method accepts them."""
-        path = self.cfg.DATASET.DESCRIPTIONS if "descriptions" in self.accepts else ""
+        """Further arguments of the model: the user's descriptions, where there are any and the method wants them."""
+        path = self.cfg.DATASET.DESCRIPTIONS if "descriptions" in self.wanted_teachers else ""
         return {"descriptions": load_descriptions(path, self.classnames)} if path else {}
 
     def build_model(self) -> None:
@@ -110,9 +122,10 @@ class PromptTrainer(Trainer):
             raise OptionError(f"INPUT.SIZE is {tuple(cfg.INPUT.SIZE)}, but {clip.name} takes {(size, size)}")
         found = {}
         if distributed.is_main():  # of one process's reading, for all
-            found = of_texts(cfg, self.classnames, self.accepts) | of_images(cfg, self.dm.dataset)
+            found = of_texts(cfg, self.classnames, self.wanted_teachers) | of_images(cfg, self.dm.dataset)
         self.made_of = {"backbone": clip.fingerprint} | distributed.from_main(found)
-        self.model = self.Model(clip, self.classnames, self.options, **self.teachers()).to(self.device)
+        options = replace(self.options, **self.inference_overrides) if self.eval_only else self.options
+        self.model = self.Model(clip, self.classnames, options, **self.teachers()).to(self.device)
         self.model.spare_patches = True
         self.model.clip.checkpoint_activations(cfg.TRAIN.CHECKPOINTING)
         if cfg.TRAIN.COMPILE:
@@ -175,20 +188,11 @@ class PromptTrainer(Trainer):
         }  # fmt: skip
 
     def check_state(self, state: dict[str, Any], path: Path, *, resuming: bool) -> None:
-        theirs = run_identity(state, path)
-        for key, value in self.identity().items():
-            if theirs[key] != value:
-                cure = "; mpafer cross tests a run on other classes" if key == "classnames" else ""
-                raise CheckpointError(f"{path} is of another {key}: {theirs[key]} there, {value} in this run{cure}")
-        config = stored_config(state, path)
-        if self.node in config.get("TRAINER", {}):  # an option younger than the run: it did what the default does
-            add_keys(config.TRAINER[self.node], self.Options().node())
-        if resuming:
-            differing = differences(config, self.cfg, self.node)
-            differing |= made_of_differences(state["extra"].get("made_of", {}), self.made_of)
-        else:
-            differing = other_answers(config, self.cfg, self.node)
-        if differing and (resuming or not self.force):
-            what = "was trained with other options" if resuming else "would answer otherwise, as it had other options"
-            cure = "go on with the same, or elsewhere" if resuming else "name the same"
-            raise CheckpointError(f"{path} {what} ({listed(differing)}): {cure}, or --force")
+        check_identity(state, path, self.identity(), resuming=resuming, bound_by=self.bound_by)
+        defaults = self.Options().node()
+        check_options(
+            state, path, self.cfg, self.node, defaults, self.made_of, resuming=resuming, force=self.force
+        )  # fmt: skip
+
+    def weights_loaded(self, state: dict[str, Any], path: Path) -> None:
+        note_whose_weights(self, state, path)

@@ -42,4 +42,5 @@ class CoCoOp(PromptTrainer):
     node = "COCOOP"
     Options = CoCoOpOptions
     Model = CoCoOpModel
+    per_class = False
     case = Case({"ctx_init": "a photo"})

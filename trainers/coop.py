@@ -50,4 +50,5 @@ class CoOp(PromptTrainer):
     node = "COOP"
     Options = CoOpOptions
     Model = CoOpModel
+    per_class = "CSC"
     case = Case({"n_ctx": 3})

@@ -55,4 +55,5 @@ class IVLP(PromptTrainer):
     node = "IVLP"
     Options = IVLPOptions
     Model = IVLPModel
+    per_class = False
     case = Case({"prompt_depth_text": 1}, too_deep=("prompt_depth_text", 3))

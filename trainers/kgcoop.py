@@ -53,4 +53,5 @@ class KgCoOp(PromptTrainer):
     node = "COOP"
     Options = KgCoOpOptions
     Model = KgCoOpModel
+    per_class = "CSC"
     case = Case({"ctx_init": "a photo"})

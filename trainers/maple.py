@@ -61,4 +61,5 @@ class MaPLe(PromptTrainer):
     node = "MAPLE"
     Options = MaPLeOptions
     Model = MaPLeModel
+    per_class = False
     case = Case({"prompt_depth": 1}, too_deep=("prompt_depth", 3))

@@ -109,6 +109,7 @@ class MPAFER(PromptTrainer):
     node = "MPAFER"
     Options = MPAFEROptions
     Model = MPAFERModel
+    per_class = "CSC"
     case = Case({"visual_depth": 1}, too_deep=("visual_depth", 5))
     accepts = ("descriptions", "prototypes")
     inference_overrides = {"token_loss": False, "prompt_loss": "none"}  # noqa: RUF012

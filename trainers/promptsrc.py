@@ -81,6 +81,7 @@ class PromptSRC(PromptTrainer):
     node = "PROMPTSRC"
     Options = PromptSRCOptions
     Model = PromptSRCModel
+    per_class = False
     case = Case({"prompt_depth_vision": 1}, too_deep=("prompt_depth_text", 3))
 
     def build_model(self) -> None:

@@ -49,4 +49,5 @@ class VPT(PromptTrainer):
     node = "VPT"
     Options = VPTOptions
     Model = VPTModel
+    per_class = False
     case = Case({"prompt_depth_vision": 1}, too_deep=("prompt_depth_vision", 5))

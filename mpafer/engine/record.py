@@ -64,5 +64,6 @@ def record_run(run: RunState) -> None:
         peak_memory_of=memory_of,
         fewer_images=getattr(run.dm.dataset, "fewer_images", {}),
         skipped=getattr(run.dm.dataset, "skipped", {}),
-        fewshot_images=[relative(item.impath) for item in items] if cfg.DATASET.NUM_SHOTS > 0 else [],
+        fewshot_images=[relative(item.impath) for item in items] if cfg.DATASET.NUM_SHOTS > 0 and not run.cross else [],
+        cross=run.cross,
     ).write(run.output_dir, predictions.scores.numpy())

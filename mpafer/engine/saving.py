@@ -60,6 +60,7 @@ def load(run: RunState, folder: str | Path, epoch: int | None = None) -> None:
     run.check_state(state, path, resuming=False)
     load_weights(run.trained, state["state_dict"], path)
     run.checkpoint, run.trained_epochs = path, state["epoch"]
+    run.weights_loaded(state, path)
     value = state.get("val_result")
     result = "none" if value is None else f"{value:.1f}"
     print(f"Load {path} (epoch={state['epoch']}, val_result={result})")

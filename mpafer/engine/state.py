@@ -42,8 +42,10 @@ class RunState:
     checkpoint: Path | None = None
     train_seconds = 0.0  # in run_epoch, over all processes of the run
     best_result = -math.inf
+    eval_only = False  # it will not train: nothing is made that only training needs
     force = False  # whether weights of a run with other options may be loaded
     made_of: Mapping[str, str] = MappingProxyType({})  # fingerprints, see `mpafer.common.identity`
+    cross: Mapping[str, Any] | None = None  # of weights trained on other classes: see `RunResult.cross`
 
     def __init__(self, cfg: CfgNode) -> None:
         self.cfg = cfg
@@ -66,3 +68,6 @@ class RunState:
 
     def check_state(self, state: dict[str, Any], path: Path, *, resuming: bool) -> None:
         """A method's place to refuse a checkpoint (read from ``path``) that it cannot load, or not go on from."""
+
+    def weights_loaded(self, state: dict[str, Any], path: Path) -> None:
+        """A method's place to note whose weights it evaluates now; ``state`` was read from ``path``."""

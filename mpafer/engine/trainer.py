@@ -40,7 +40,8 @@ class Trainer(RunState):
 
     learns: ClassVar[bool] = True  # False: a result depends on neither seed nor training images
 
-    def __init__(self, cfg: CfgNode) -> None:
+    def __init__(self, cfg: CfgNode, *, eval_only: bool = False) -> None:
+        self.eval_only = eval_only
         distributed.init(cfg.USE_CUDA)
         check_ranges(cfg, learns=self.learns)
         self.check_cfg(cfg)

@@ -15,6 +15,7 @@ CROSS_CLASSES = {  # TEST.CROSS_CLASSES, for the classes that only the run knows
     "keep": "they stay possible answers, wrong ones",
     "mask": "they are no possible answers",
 }
+RENAMED = "renamed"  # noted in their place by an evaluation that gives a run's prompts the data set's class names
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,12 @@ class Matched:
     columns: list[int]  # their places among the run's classes
     dropped: dict[str, int]  # class that the run does not know -> its images, which are left out
     absent: list[str]  # classes of the run that the data set lacks
+
+
+def of_other_names(names: Sequence[str], others: Sequence[str]) -> list[str]:
+    """Those of ``names`` that are no class of the ``others``, in any spelling we know."""
+    keys = set(map(class_key, others))
+    return [name for name in names if class_key(name) not in keys]
 
 
 def match_classes(test: Iterable[Datum], theirs: Sequence[str], ours: Sequence[str], rule: str) -> Matched:

@@ -25,7 +25,7 @@ DESCRIPTIONS = Path(__file__).with_name("descriptions.yaml")
 def load_descriptions(
     path: str | Path | None = None, classnames: Sequence[str] | None = None
 ) -> dict[str, Description]:
-    """Class name -> its text, or the texts of a list, from a YAML or JSON mapping; by default Table 1 of the paper's supplement.
+    """Class name -> its text or texts, from a YAML or JSON mapping; by default Table 1 of the paper's supplement.
 
     A class that the file does not describe has the text of the shipped table, a compound expression those of its two
     basic ones, each of the one with each of the other.
@@ -37,7 +37,8 @@ def load_descriptions(
 
     Raises:
         MissingFileError: no such file.
-        DataError: not a mapping of names to texts or lists of them; a class or a text twice; a class missing there and in the shipped table.
+        DataError: not a mapping of names to texts or lists of them; a class or a text twice; a class missing there and
+            in the shipped table.
     """
     source = Path(path).expanduser() if path else DESCRIPTIONS
     table = read_descriptions(source)

@@ -23,7 +23,7 @@ class DeepVisualPrompts(nn.Module):
         depth: how many layers get prompts; 0 = all from ``first`` on.
         first: the first layer that gets prompts, from 1.
         in_sequence: the prompts are part of the sequence (VPT, IVLP), see `VisionTower.forward`.
-        key: the option that ``depth`` comes from, for the error; ``first`` is its neighbour, of the same name but FIRST.
+        key: the option that ``depth`` comes from, for the error; that of ``first`` has FIRST for DEPTH.
 
     Raises:
         OptionError: more layers than the vision tower has.

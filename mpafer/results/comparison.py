@@ -9,6 +9,7 @@ from typing import Any
 from mpafer.common.errors import DataError
 from mpafer.results.experiments import ALL, Experiment, aligned, shots_name
 from mpafer.results.rows import add_differences, make_row, provenance, published
+from mpafer.results.schema import RunResult
 from mpafer.results.table import Row
 
 
@@ -65,8 +66,8 @@ def compare(experiments: Sequence[Experiment], reference: str = "MPAFER", shots:
         warnings += add_differences(rows, chosen, references[0] if references else None, reference, shots_name(each))
         blocks.append(Block(each, rows, chosen))
     first = experiments[0].runs[0]
-    own = first.trained_on == first.dataset
-    name = first.dataset if own else f"{first.dataset}, trained on {first.trained_on}"
+    own = (first.trained_on, first.trained_classes) == (first.dataset, list(first.classnames))
+    name = first.dataset if own else _named_with_source(first)
     return Comparison(
         title=f"Methods on {name}",
         dataset=name,
@@ -79,6 +80,12 @@ def compare(experiments: Sequence[Experiment], reference: str = "MPAFER", shots:
         warnings=warnings,
         split=first.split,
     )
+
+
+def _named_with_source(run: RunResult) -> str:
+    if run.trained_on != run.dataset:
+        return f"{run.dataset}, trained on {run.trained_on}"
+    return f"{run.dataset} ({', '.join(run.classnames)}), trained on {', '.join(run.trained_classes)}"
 
 
 def _order(shots: int) -> float:

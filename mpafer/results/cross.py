@@ -19,7 +19,8 @@ NOTE = (
     "Mean ± sample standard deviation over n seeds, in %. WAR: share of the test images that are right. UAR: mean "
     "recall of the classes that occur. Classes are matched by name; dropped: test images of classes that the run does "
     "not know. Lacking: classes of the run that the data set lacks; keep: they stay possible answers, wrong ones; "
-    "mask: they are no possible answers. The rows of the data set trained on are the runs' own test."
+    "mask: they are no possible answers; renamed: the run's prompts stood beside the data set's class names. "
+    "The rows of the data set trained on are the runs' own test."
 )
 
 

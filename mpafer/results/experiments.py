@@ -99,7 +99,8 @@ def check_alike(experiments: Sequence[Experiment]) -> None:
     """Raises DataError where experiments are of several data sets, which cannot stand in one table."""
     runs = [run for entry in experiments for run in entry.runs]
     for run in runs:
-        for key, what in (("dataset", "data sets"), ("trained_on", "data sets trained on"), ("classnames", "classes")):
+        for key, what in (("dataset", "data sets"), ("trained_on", "data sets trained on"),
+                          ("classnames", "classes"), ("trained_classes", "classes trained on")):  # fmt: skip
             theirs, ours = getattr(runs[0], key), getattr(run, key)
             if theirs != ours:
                 raise DataError(

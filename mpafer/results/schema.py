@@ -47,7 +47,7 @@ class RunResult:
     fewshot_images: Sequence[str] = ()
     fewer_images: Mapping[str, int] = field(default_factory=dict)  # class -> its images, where shots are more
     skipped: Mapping[str, int] = field(default_factory=dict)  # reason -> files among the images that were not used
-    cross: Mapping[str, Any] | None = None  # of a test on another data set: which run that is, and what was left out
+    cross: Mapping[str, Any] | None = None  # of a test on other data or classes: which run that is, what was left out
     versions: Mapping[str, str] = field(default_factory=versions)
     made_of: Mapping[str, str] = field(default_factory=dict)  # fingerprints, see `mpafer.common.identity`
     commit: str = field(default_factory=commit)
@@ -63,6 +63,12 @@ class RunResult:
     def trained_on(self) -> str:
         """The data set: another than `dataset` in a test on another one."""
         return self.cross["source"]["dataset"] if self.cross else self.dataset
+
+    @property
+    def trained_classes(self) -> list[str]:
+        """The classes of the training: others than `classnames` where prompts stand beside other class names."""
+        source = self.cross["source"] if self.cross else {}
+        return list(source.get("classnames", self.classnames))
 
     def reordered(self, order: Sequence[int], images: Sequence[str]) -> RunResult:
         """The same with its images in another order, which is that of ``images``."""

@@ -116,7 +116,7 @@ def run(args: argparse.Namespace, cfg: CfgNode) -> None:
     ranks = distributed.world_size()
     print(f"** Config **\n{cfg}\n\n** Runner **\nmpafer {package_version('mpafer')}, processes: {ranks}\n")
     print(f"** System info **\n{collect_env_info()}\n")
-    trainer = find_method(cfg.TRAINER.NAME)(cfg)
+    trainer = find_method(cfg.TRAINER.NAME)(cfg, eval_only=args.eval_only)
     trainer.force = args.force
     if args.force and not args.eval_only and distributed.is_main():
         set_aside_another(trainer)

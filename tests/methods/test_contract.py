@@ -115,8 +115,14 @@ def test_a_run_resumes_loads_and_refuses(world: Path, tmp_path: Path, method: st
     assert state["state_dict"].keys() == prompts.keys()
     assert checkpoint.stat().st_size < 4 * sum(value.numel() for value in prompts.values()) * 2 + 40_000
 
+    fewer = make_trainer(world, tmp_path / "fewer", method, **{"DATASET.SUBSAMPLE_CLASSES": "base"})
+    if fewer.bound_by:
+        with pytest.raises(UserError, match=f"another classnames: .* what {method} learns belongs to the classes"):
+            fewer.load_model(str(tmp_path / "whole"))
+    else:
+        fewer.load_model(str(tmp_path / "whole"))
+        assert all(torch.equal(value, prompts[key]) for key, value in fewer.model.learnable.items())
     refused: list[tuple[dict[str, Any], str]] = [
-        ({"DATASET.SUBSAMPLE_CLASSES": "base"}, "is of another classnames"),
         ({"MODEL.BACKBONE.NAME": str(world / "clip.safetensors"), "INPUT.SIZE": "(32, 32)"}, "is of another backbone"),
     ]
     node = f"TRAINER.{METHODS[method].node}"
@@ -127,6 +133,19 @@ def test_a_run_resumes_loads_and_refuses(world: Path, tmp_path: Path, method: st
             changed[f"{node}.PROMPT_DEPTH_VISION"] = 2  # its towers have two layers
         with pytest.raises(UserError, match=message):
             make_trainer(world, tmp_path / "other", method, **changed).load_model(str(tmp_path / "whole"))
+
+
+@pytest.mark.parametrize("method", LEARNING)
+def test_a_method_says_whether_what_it_learns_belongs_to_classes(cfg: CfgNode, tiny: Any, method: str) -> None:
+    """It does exactly where its shape depends on their number, as a class that is new has no row there."""
+    own, bound = options(cfg, method), METHODS[method].per_class
+    cases = [(own, bound)] if isinstance(bound, bool) else [(own | {bound.lower(): on}, on) for on in (False, True)]
+    for chosen, belongs in cases:
+        shapes = [
+            {key: value.shape for key, value in mpafer.build_model(method, tiny, names, **chosen).learnable.items()}
+            for names in (CLASSES, CLASSES[:3])
+        ]
+        assert (shapes[0] != shapes[1]) == belongs
 
 
 @pytest.mark.parametrize("method", METHODS)

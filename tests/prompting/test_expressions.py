@@ -8,7 +8,6 @@ import pytest
 
 from mpafer.common.sealed import key_of
 from mpafer.inputs.fingerprint import texts_fingerprint
-
 from mpafer.prompting.descriptions import load_descriptions
 from mpafer.prompting.expressions import ALIASES, CLASSES, canonical
 
