@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sys import modules
+from textwrap import fill
 
 import click
 from tabulate import tabulate
@@ -13,9 +14,15 @@ from mpafer.common.errors import clear_errors
 
 @click.command()
 @options.imports
-def command() -> None:
+@click.option("--words", is_flag=True, help="Instead: the words that prompts may have with the tiny CLIP.")
+def command(words: bool) -> None:
     """The methods, whether they learn, their config node and their configs."""
     with clear_errors():
+        if words:
+            from mpafer.clip.words import PUNCTUATION, known_words
+
+            print(fill(" ".join(known_words()), 100), PUNCTUATION, sep="\n")
+            return
         from mpafer.run_config import methods
         from mpafer.runs.catalog import configs, method_names
 

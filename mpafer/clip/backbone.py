@@ -15,6 +15,7 @@ from mpafer.clip.sizes import CONTEXT, QUICKGELU, VOCABULARY, Sizes, check_tenso
 from mpafer.clip.strangers import refuse_strangers
 from mpafer.clip.tokens import eot_positions, tokenize
 from mpafer.clip.towers import TextTower, VisionTower
+from mpafer.clip.words import are_known, unknown_in
 from mpafer.common.errors import OptionError
 
 logger = logging.getLogger(__name__)
@@ -157,12 +158,12 @@ class Clip(nn.Module):
         """
         tokens = tokenize(texts)
         if self.known_tokens is not None:
-            for text, row in zip(texts, tokens, strict=True):
-                words = row[1 : int(row.argmax())]
-                if not self.known_tokens.cpu()[words].all():
+            for text in texts:
+                if not are_known(text, self.known_tokens):
                     raise OptionError(
-                        f"{self.name} knows only the words of its own captions, and not all of {text!r}; "
-                        "reword it, or take a real CLIP (ViT-B/16)"
+                        f"{self.name} knows only the words of its own captions, not "
+                        f"{unknown_in(text, self.known_tokens)} of {text!r}; reword it (mpafer methods --words lists "
+                        "them), or take a real CLIP (ViT-B/16)"
                     )
         return tokens.to(self.device)
 

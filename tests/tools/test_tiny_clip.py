@@ -11,9 +11,12 @@ import pytest
 import torch
 import training
 from safetensors import safe_open
+from support.commands import invoke
 
 from mpafer.clip import Clip, load_clip
+from mpafer.clip.tokens import tokenize
 from mpafer.clip.weights import TINY
+from mpafer.clip.words import PUNCTUATION, known_words
 from mpafer.common.errors import OptionError
 
 FACES, HELD_OUT = 80, 16
@@ -36,6 +39,27 @@ def test_the_shipped_file_is_small_and_knows_every_word_of_the_prompts() -> None
         assert file.metadata()["format"] == "mpafer-tiny"
         assert file.get_tensor("token_embedding.weight").shape[0] == file.get_tensor("token_ids").shape[0]
     assert_knows_the_prompts(load_clip("tiny"))
+
+
+def test_the_listed_words_are_those_that_the_shipped_file_knows() -> None:
+    """Together with the punctuation their tokens are the file's, none missing and none too many."""
+    words, clip = known_words(), load_clip("tiny")
+    assert words == sorted(set(words)) and clip.known_tokens is not None
+    of_words = tokenize([*words, *PUNCTUATION.split()]).unique()  # with start, end and padding
+    assert torch.equal(of_words, clip.known_tokens.nonzero().flatten())
+
+
+def test_an_unknown_word_is_named_with_the_closest_known_ones() -> None:
+    message = (
+        r"tiny knows only the words .* not 'eyebow' \(it knows eyebrow, .*\), 'qqq' of 'an eyebow, qqq'; .*--words"
+    )
+    with pytest.raises(OptionError, match=message):
+        load_clip("tiny").tokenize(["an eyebrow", "an eyebow, qqq"])
+
+
+def test_the_words_can_be_printed() -> None:
+    printed = invoke("methods", "--words").split()
+    assert printed == [*known_words(), *PUNCTUATION.split()]
 
 
 def test_faces_are_a_function_of_seed_and_count() -> None:
