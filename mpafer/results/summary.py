@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from mpafer.results.experiments import find_results, read_experiment
@@ -24,9 +24,9 @@ def summarise(folders: Iterable[str | Path]) -> list[Row]:
     return rows
 
 
-def as_text(rows: Sequence[Row]) -> str:
-    """The table people read, two decimals."""
-    columns = [text("run", "run"), text("n", "n"), *(Column(f"{name} %", _cell(key)) for key, name in METRICS.items())]
+def as_text(rows: Sequence[Row], metrics: Mapping[str, str] = METRICS) -> str:
+    """The table people read, two decimals; ``metrics``: key of the rows -> title."""
+    columns = [text("run", "run"), text("n", "n"), *(Column(f"{name} %", _cell(key)) for key, name in metrics.items())]
     return Table(columns, list(rows)).text("simple")
 
 
