@@ -86,6 +86,15 @@ def test_bases_are_no_recipes():
     assert bases and not bases & set().union(*names.values())
 
 
+def test_every_recipe_of_vit_b16_has_its_twin_of_vit_l14():
+    """The same values, but for the backbone."""
+    folders = [path.parent for path in sorted((CONFIGS / "trainers").glob("*/vit_b16.yaml"))]
+    assert {folder.name for folder in folders} >= METHODS.keys()
+    for folder in folders:
+        small, large = (read_file(folder / f"vit_{size}.yaml") for size in ("b16", "l14"))
+        assert large == small | {"MODEL.BACKBONE.NAME": "ViT-L/14"} != small
+
+
 # --- flat copies ----------------------------------------------------------------------------------
 
 
