@@ -65,12 +65,12 @@ def compare(experiments: Sequence[Experiment], reference: str = "MPAFER", shots:
         warnings += add_differences(rows, chosen, references[0] if references else None, reference, shots_name(each))
         blocks.append(Block(each, rows, chosen))
     first = experiments[0].runs[0]
-    own = first.trained_on == first.dataset
-    name = first.dataset if own else f"{first.dataset}, trained on {first.trained_on}"
+    own = (first.trained_on, first.source_title) == (first.dataset, first.title)
+    name = first.title if own else f"{first.title}, trained on {first.source_title}"
     return Comparison(
         title=f"Methods on {name}",
         dataset=name,
-        classnames=list(first.classnames),
+        classnames=list(first.display_names),
         images=len(first.images),
         reference=reference,
         blocks=blocks,
