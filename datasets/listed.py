@@ -15,7 +15,7 @@ from mpafer.datasets.tables import Row
 from mpafer.datasets.walking import Skipped
 from mpafer.prompting.expressions import canonical, plain_name
 
-REPEATED = "lines that repeat an image and its label"
+REPEATED = "lines repeat an image and its label"
 SAMPLE = 500  # rows by which the folder is found that a list's paths start from
 
 
@@ -92,7 +92,7 @@ def unique(rows: Sequence[Row], problems: Problems) -> list[Row]:
             DataError(f"{row.where}: {row.file} is {now} there, and {was} in {earlier.where}; keep one of the lines")
         )
     for row in repeated:
-        problems.skipped.leave_out(REPEATED, row.where)
+        problems.skipped.add(REPEATED, row.where)
     return list(first.values())
 
 
