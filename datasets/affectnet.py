@@ -19,7 +19,7 @@ from mpafer.datasets.folders import read_splits
 from mpafer.datasets.items import Item, MissingDataError, Splits, log
 from mpafer.datasets.labels import AFFECTNET_IDS, in_order
 from mpafer.datasets.mirrors import read_mirror
-from mpafer.datasets.numbers import NumberedOptions
+from mpafer.datasets.numbers import NumberedOptions, class_of
 from mpafer.datasets.remembered import remembered
 from mpafer.prompting.expressions import CLASSES
 
@@ -96,7 +96,7 @@ parquet shards (data/train-*.parquet ...)
         if not (images.is_dir() and notes.is_dir()):
             raise MissingDataError(f"{self.name}: expected the folders {images} and {notes}")
         found = Found.of(
-            *remembered([images, notes], "AffectNet npy 3", lambda: read_npy(images, notes), (notes, LABEL))
+            *remembered([images, notes], "AffectNet npy 4", lambda: read_npy(images, notes), (notes, LABEL))
         )
         faces = self.choose(found, images)
         return self.items(faces, [f"{images}/{face.file}" for face in faces])
@@ -107,7 +107,7 @@ parquet shards (data/train-*.parquet ...)
         if pictures is None:
             raise MissingDataError(f"{source} is there, but not its images: expected {folder / PICTURES[0]}/1/*.jpg")
         sources = [source, pictures, *sorted(place for place in pictures.iterdir() if place.is_dir())]
-        found = Found.of(*remembered(sources, "AffectNet csv 2", lambda: read_csv(source, pictures)))
+        found = Found.of(*remembered(sources, "AffectNet csv 3", lambda: read_csv(source, pictures)))
         faces = self.choose(found, pictures)
         paths = [f"{pictures}/{face.file}" for face in faces]
         if self.options.face_box >= 0:
@@ -132,13 +132,19 @@ parquet shards (data/train-*.parquet ...)
         return [cut.get(i, path) for i, path in enumerate(paths)]
 
     def choose(self, found: Found, place: Path) -> list[Face]:
-        """The faces of our classes, with warnings about what was passed over."""
-        for what, count, example in found.faults:
-            log.warning("%s: %s %s, for example %s", self.name, f"{count:,}", what, example)
-        if not found.faces:
+        """The faces of our classes; what is passed over is counted."""
+        skipped = self.problems.skipped
+        for what, files in found.faults.items():
+            for file in files:
+                skipped.add(what, f"{place}/{file}")
+        if all(face.emotion in NO_CLASS for face in found.faces):
             raise MissingDataError(f"{self.name}: none of the images listed was found under {place}")
-        ids = self.numbers(AFFECTNET_IDS.keys())
-        return [face for face in found.faces if ids[face.emotion] in self.classes]
+        ids = {**self.numbers(AFFECTNET_IDS.keys()), **NO_CLASS}
+        names = {number: class_of(ids, number) for number in {face.emotion for face in found.faces}}
+        for face in found.faces:
+            if names[face.emotion] not in self.classes:
+                skipped.leave_out_class(names[face.emotion], f"{place}/{face.file}")
+        return [face for face in found.faces if names[face.emotion] in self.classes]
 
     def items(self, faces: list[Face], paths: list[str]) -> list[Item]:
         ids = self.numbers(AFFECTNET_IDS.keys())

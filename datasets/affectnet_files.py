@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import math
 import os
-from collections import Counter
+from collections import defaultdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,44 +31,21 @@ class Face(NamedTuple):
     """One image: its file under the folder of images, its id, and where it was listed."""
 
     file: str
-    emotion: int  # 0 to 7
+    emotion: int  # 0 to 10
     box: str = ""  # `left top right bottom`, "" = unknown
     line: int = 0  # of the list, 0 = it has none
-
-
-class Fault(NamedTuple):
-    """What was passed over, how often, and the first of them."""
-
-    what: str
-    times: int
-    example: str
 
 
 class Found(NamedTuple):
     """What a release holds; plain lists once it was remembered."""
 
     faces: list[Face]
-    faults: list[Fault]
+    faults: dict[str, list[str]]  # what was passed over, and why
 
     @classmethod
-    def of(cls, faces: list[list[Any]], faults: list[list[Any]]) -> Found:
+    def of(cls, faces: list[list[Any]], faults: dict[str, list[str]]) -> Found:
         """From what was remembered."""
-        return cls([Face(*face) for face in faces], [Fault(*fault) for fault in faults])
-
-
-class Faults:
-    """Counts what is passed over, and keeps an example."""
-
-    def __init__(self) -> None:
-        self.examples: dict[str, str] = {}
-        self.counts = Counter[str]()
-
-    def add(self, what: str, example: str) -> None:
-        self.examples.setdefault(what, example)
-        self.counts[what] += 1
-
-    def found(self) -> list[Fault]:
-        return [Fault(what, self.counts[what], example) for what, example in self.examples.items()]
+        return cls([Face(*face) for face in faces], faults)
 
 
 def find_lists(folder: Path) -> dict[str, Path] | None:
@@ -81,13 +58,13 @@ def find_lists(folder: Path) -> dict[str, Path] | None:
 
 
 def read_csv(source: Path, pictures: Path) -> Found:
-    """Faces of ids 0 to 7 whose image is there; endings and names are compared without regard to case.
+    """Faces whose image is there, and all of ids above 7; endings and names are compared without regard to case.
 
     Raises:
         DataError: a row that is cut short, or an id that is none; its line is named.
     """
     there: dict[str, dict[str, str]] = {}  # sub-folder -> name in lower case -> real name
-    faces, faults = [], Faults()
+    faces, faults = [], defaultdict[str, list[str]](list)
     with readable(source), open(source, newline="", encoding="utf-8-sig") as file:
         reader = csv.reader(file)
         for row in progress(reader, f"reading {source.name}"):
@@ -98,6 +75,7 @@ def read_csv(source: Path, pictures: Path) -> Found:
                 raise DataError(f"{where}: expected {len(COLUMNS)} columns ({', '.join(COLUMNS)}), read {len(row)}")
             emotion = _emotion(row[COLUMNS.index("expression")], where)
             if emotion not in AFFECTNET_IDS:
+                faces.append(Face(row[0].strip(), emotion))
                 continue
             place, name = os.path.split(row[0].strip())
             if os.path.isabs(place) or os.path.normpath(place).startswith(".."):
@@ -109,8 +87,8 @@ def read_csv(source: Path, pictures: Path) -> Found:
                 real = f"{place}/{there[place][name.lower()]}"
                 faces.append(Face(real, emotion, _box(row[1:5]), reader.line_num))
             else:
-                faults.add(f"images of {source.name} are missing", row[0])
-    return Found(faces, faults.found())
+                faults[f"images of {source.name} are missing"].append(row[0])
+    return Found(faces, faults)
 
 
 def read_npy(images: Path, notes: Path) -> Found:
@@ -121,10 +99,10 @@ def read_npy(images: Path, notes: Path) -> Found:
     """
     there = {Path(name).stem: name for name in os.listdir(images) if name.lower().endswith(image_endings())}
     stems = [name.removesuffix(LABEL) for name in os.listdir(notes) if name.endswith(LABEL)]
-    faces, faults = [], Faults()
+    faces, faults = [], defaultdict[str, list[str]](list)
     for stem in progress(sorted(stems, key=lambda stem: (len(stem), stem)), f"reading {notes}"):
         if stem not in there:
-            faults.add(f"annotations in {notes} have no image", stem + LABEL)
+            faults[f"annotations in {notes} have no image"].append(stem + LABEL)
             continue
         path = notes / f"{stem}{LABEL}"
         try:
@@ -134,12 +112,10 @@ def read_npy(images: Path, notes: Path) -> Found:
             value = str(loaded.item())
         except (ValueError, EOFError) as error:
             raise DataError(f"{path} does not hold one expression: {error}") from None
-        emotion = _emotion(value, str(path))
-        if emotion in AFFECTNET_IDS:
-            faces.append(Face(there[stem], emotion))
+        faces.append(Face(there[stem], _emotion(value, str(path))))
     for stem in sorted(there.keys() - set(stems)):
-        faults.add(f"images in {images} have no annotation", there[stem])
-    return Found(faces, faults.found())
+        faults[f"images in {images} have no annotation"].append(there[stem])
+    return Found(faces, faults)
 
 
 def _emotion(text: str, where: str) -> int:

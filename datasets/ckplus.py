@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from mpafer.common.options import Options, option
+from mpafer.common.options import option
 from mpafer.datasets.ckplus_files import (
     NEUTRALS,
     Frame,
@@ -23,6 +23,7 @@ from mpafer.datasets.ckplus_files import (
 from mpafer.datasets.fer_dataset import FERDataset, register_dataset
 from mpafer.datasets.items import Item, Splits, log
 from mpafer.datasets.labels import CKEXTENDED_IDS, CKPLUS_IDS, in_order
+from mpafer.datasets.numbers import NumberedOptions, class_of
 from mpafer.datasets.pixels import read_pixels
 from mpafer.prompting.expressions import CLASSES
 
@@ -32,7 +33,7 @@ FOLDS = 10
 
 
 @dataclass(frozen=True)
-class CKPlusOptions(Options):
+class CKPlusOptions(NumberedOptions):
     """``DATASET``."""
 
     neutral: str = option("used", choices=tuple(NEUTRALS))  # which first frames are the neutral faces
@@ -68,7 +69,10 @@ or ckextended.csv (emotion,pixels,Usage)
     def read(self, folder: Path) -> Splits | None:
         options = self.options
         if images := find_folder(folder, "cohn-kanade-images", "extended-cohn-kanade-images"):
-            frames = read_sequences(folder, images, self.classes, options.neutral, options.frames)
+            ids = self.number_classes(CKPLUS_IDS.keys(), "ckplus")
+            frames = read_sequences(
+                folder, images, self.classes, ids, options.neutral, options.frames, self.problems.skipped
+            )
             used = sum(in_order(CKPLUS_IDS, SEQUENCES, self.classes))
             self.set_published(options.frames, {**FIRST_FRAMES, "used": used}[options.neutral])
             if options.face_box >= 0:
@@ -78,7 +82,8 @@ or ckextended.csv (emotion,pixels,Usage)
             self.set_published(3, 0)
         elif (pixels := folder / "ckextended.csv").is_file():
             rows = read_pixels(pixels, len(CKEXTENDED_IDS))
-            frames = [Frame(row.impath, CKEXTENDED_IDS[row.emotion], "") for row in rows]
+            ids = self.number_classes(CKEXTENDED_IDS.keys(), "ckextended")
+            frames = [Frame(row.impath, class_of(ids, row.emotion), "") for row in rows]
             self.set_published(1, FIRST_FRAMES["all"])
         else:
             return None
@@ -93,6 +98,9 @@ or ckextended.csv (emotion,pixels,Usage)
     def divide(self, frames: list[Frame], folder: Path) -> Splits:
         """The whole set as test, or fold DATASET.FOLD as test and the nine others as training."""
         ours = [frame for frame in frames if frame.name in self.classes]
+        for frame in frames:
+            if frame.name not in self.classes:
+                self.problems.skipped.leave_out_class(frame.name, frame.impath)
         items = [Item(frame.impath, self.classes.index(frame.name)) for frame in ours]
         if absent := [name for i, name in enumerate(self.classes) if i not in {item.label for item in items}]:
             log.warning("%s: no image of %s; means over classes leave it out", self.name, ", ".join(absent))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,11 +13,12 @@ from mpafer.common.texts import read_text
 from mpafer.datasets.crops import crop_faces
 from mpafer.datasets.folders import class_folders, read_class_folders
 from mpafer.datasets.items import MissingDataError, Problems
-from mpafer.datasets.labels import CKPLUS_IDS
+from mpafer.datasets.walking import Skipped
 from mpafer.prompting.expressions import CLASSES
 
 # Whose first frames are the neutral images: the sequences of our classes, all labelled ones, all, none.
 NEUTRALS = ("used", "labelled", "all", "none")
+UNLABELLED, BETWEEN = "frames of sequences without a label", "frames that DATASET.FRAMES and NEUTRAL do not ask for"
 FRAME = re.compile(r"(S\d+)_(\d+)_(\d+)\.png")  # subject, sequence, frame
 
 
@@ -37,7 +38,10 @@ def find_folder(folder: Path, *names: str) -> Path | None:
     return max(there, key=lambda place: len(place.parts), default=None)
 
 
-def read_sequences(folder: Path, images: Path, classes: Sequence[str], neutral: str, last: int) -> list[Frame]:
+def read_sequences(
+    folder: Path, images: Path, classes: Sequence[str], ids: Mapping[int, str], neutral: str, last: int,
+    skipped: Skipped,
+) -> list[Frame]:  # fmt: skip
     """The `last` frames of each labelled sequence, and first frames as neutral, sorted by subject and sequence.
 
     Sequences of other classes than `classes` are read too: folds are dealt over all labelled subjects.
@@ -60,7 +64,8 @@ def read_sequences(folder: Path, images: Path, classes: Sequence[str], neutral: 
             continue
         subject = sequence.parent.name
         frames = sorted(name for name in os.listdir(sequence) if FRAME.fullmatch(name))
-        label = read_label(emotions / subject / sequence.name)
+        label = read_label(emotions / subject / sequence.name, ids)
+        whole, before = frames, len(found)
         if label:
             name, peak = label
             if f"{peak}.png" not in frames:
@@ -71,6 +76,10 @@ def read_sequences(folder: Path, images: Path, classes: Sequence[str], neutral: 
         wanted = {"used": label and label[0] in classes, "labelled": label, "all": True, "none": False}[neutral]
         if wanted and frames[: -last if label else None]:
             found.append(Frame(f"{sequence}/{frames[0]}", "neutral", subject, bool(label)))
+        used = {os.path.basename(frame.impath) for frame in found[before:]}
+        for frame in whole:
+            if frame not in used:
+                skipped.leave_out(BETWEEN if label else UNLABELLED, f"{sequence}/{frame}")
     if missing:
         first = "\n".join(f"  {path}" for path in missing[:5])
         raise MissingDataError(f"{len(missing)} labelled frames are missing, the first:\n{first}")
@@ -79,7 +88,7 @@ def read_sequences(folder: Path, images: Path, classes: Sequence[str], neutral: 
     return found
 
 
-def read_label(place: Path) -> tuple[str, str] | None:
+def read_label(place: Path, ids: Mapping[int, str]) -> tuple[str, str] | None:
     """A sequence's folder in Emotion/ -> its class and the name of its last frame, without ending."""
     ending = "_emotion.txt"
     files = sorted(name for name in os.listdir(place) if name.endswith(ending)) if place.is_dir() else []
@@ -87,9 +96,10 @@ def read_label(place: Path) -> tuple[str, str] | None:
         return None
     text = read_text(place / files[-1])
     try:
-        return CKPLUS_IDS[float(text.split()[0])], files[-1].removesuffix(ending)  # type: ignore[index] # 3.0 is 3
+        return ids[float(text.split()[0])], files[-1].removesuffix(ending)  # type: ignore[index] # 3.0 is 3
     except (IndexError, KeyError, ValueError):
-        raise DataError(f"{place / files[-1]}: expected a number from 0 to 7, read {text!r}") from None
+        known = f"{min(ids)} to {max(ids)}"
+        raise DataError(f"{place / files[-1]}: expected a number from {known}, read {text!r}") from None
 
 
 def cut_faces(frames: Sequence[Frame], folder: Path, margin: float, problems: Problems) -> list[Frame]:

@@ -6,13 +6,13 @@ kind and stills of Indian films, labelled by students. It has no split, so this 
 
 from __future__ import annotations
 
+import os
 import re
-from collections import Counter
 from pathlib import Path
 
 from mpafer.datasets.fer_dataset import FERDataset, register_dataset
 from mpafer.datasets.items import MissingDataError, Splits, log
-from mpafer.datasets.listed import by_split, drawn, find_files
+from mpafer.datasets.listed import REPEATED, by_split, drawn, find_files
 from mpafer.datasets.tables import Row, read_table
 from mpafer.prompting.expressions import canonical
 
@@ -67,26 +67,27 @@ facial_expressions/ (the clone; or its contents right here)
             return None
         if not (folder / "images").is_dir():
             raise MissingDataError(f"{source} is there, but not its images: expected {folder}/images/*.jpg")
-        rows = self.settle([row._replace(label=canonical(row.label)) for row in read_table(source).rows])
+        rows = [row._replace(label=canonical(row.label)) for row in read_table(source).rows]
+        rows = self.settle(rows, folder / "images")
         rows = [row._replace(split="test" if drawn(person(row.file), TESTED, SEED) else "train") for row in rows]
         trained, tested = (len({person(row.file) for row in rows if row.split == part}) for part in ("train", "test"))
         log.info("%s: split by person, %s to train on, %s to test", self.name, f"{trained:,}", f"{tested:,}")
-        return by_split(find_files(folder, rows, ["images"], source, self.problems), self.classes)
+        rows = find_files(folder, rows, ["images"], source, self.problems)
+        return by_split(rows, self.classes, self.problems.skipped)
 
-    def settle(self, rows: list[Row]) -> list[Row]:
-        """Each picture once, with one label; what is left out is said."""
-        labels: dict[str, list[str]] = {}
+    def settle(self, rows: list[Row], images: Path) -> list[Row]:
+        """Each picture once, with one label; what is left out is counted."""
+        labels: dict[str, set[str]] = {}
         for row in rows:
-            labels.setdefault(row.file, []).append(row.label)
-        torn = sorted(file for file, given in labels.items() if len(set(given)) > 1)
-        repeated = sum(len(given) > 1 for given in labels.values()) - len(torn)
-        copies = sorted(COPIES.keys() & labels.keys())
-        other = Counter(given[0] for given in labels.values() if given[0] not in self.classes)
-        log.info(
-            "%s: %s rows; %d pictures listed twice are taken once; left out: %d with two labels (%s), %d copies under "
-            "another name (%s), %s",
-            self.name, f"{len(rows):,}", repeated, len(torn), ", ".join(torn) or "-", len(copies),
-            ", ".join(copies) or "-", ", ".join(f"{count} of {name}" for name, count in other.items()) or "no class",
-        )  # fmt: skip
-        kept = {row.file: row for row in rows if row.file not in torn and row.file not in copies}
+            labels.setdefault(row.file, set()).add(row.label)
+        left = dict.fromkeys(COPIES.keys() & labels.keys(), "copies under another name")
+        left |= {file: "with two labels" for file, given in labels.items() if len(given) > 1}
+        skipped, kept = self.problems.skipped, dict[str, Row]()
+        for file, reason in sorted(left.items()):
+            skipped.leave_out(reason, os.path.normpath(images / file))
+        for row in rows:
+            if row.file in kept:
+                skipped.leave_out(REPEATED, row.where)
+            elif row.file not in left:
+                kept[row.file] = row
         return list(kept.values())

@@ -15,7 +15,7 @@ from mpafer.datasets.folders import read_splits
 from mpafer.datasets.items import Item, Splits
 from mpafer.datasets.labels import FER2013_IDS, in_order
 from mpafer.datasets.mirrors import read_mirror
-from mpafer.datasets.numbers import NumberedOptions
+from mpafer.datasets.numbers import NumberedOptions, class_of
 from mpafer.datasets.pixels import Row, read_pixels
 from mpafer.prompting.expressions import CLASSES
 
@@ -58,7 +58,10 @@ or parquet shards (data/train-*.parquet, test-*.parquet, perhaps validation)
             ids = self.numbers(FER2013_IDS)
             items: Splits = {"train": [], "val": [], "test": []}
             for row in found[1]:
-                items[row.split].append(Item(row.impath, self.classes.index(ids[row.emotion])))
+                if (name := class_of(ids, row.emotion)) in self.classes:
+                    items[row.split].append(Item(row.impath, self.classes.index(name)))
+                else:
+                    self.problems.skipped.leave_out_class(name, row.impath)
             return items
         if "plus" in folder.name.lower():
             return None  # class folders there are FERPlus's labels

@@ -13,10 +13,12 @@ from yacs.config import CfgNode
 from mpafer.common.errors import DataError, OptionError
 from mpafer.common.extensions import enter
 from mpafer.common.options import Options
+from mpafer.datasets.counts import by_class, differing_counts
 from mpafer.datasets.draws import choose_classes, draw_shots, stratified_cut
 from mpafer.datasets.items import Item, MissingDataError, Problems, Splits, log
 from mpafer.datasets.nearly import Layouts, nearest
 from mpafer.datasets.numbers import Numbering, compare_orders, number_classes
+from mpafer.datasets.walking import note_unlisted
 from mpafer.inputs.datum import Datum
 from mpafer.prompting.expressions import CLASSES
 
@@ -34,7 +36,8 @@ class FERDataset:
     """Finds, checks and splits a data set that a subclass declares.
 
     A subclass sets the attributes below and `read`, which may set `classes` and `published` anew to fit what it
-    found. Its attributes are those that Dassl's runners read: train_x, val, test, classnames and so on. The few-shot
+    found. Its attributes are those that Dassl's runners read: train_x, val, test, classnames and so on. ``classnames``
+    is for prompts and matching, ``display_names`` beside it for people. The few-shot
     draw is CoOp's, with its result for the same seed. A validation set is cut from the training images only if a choice
     needs one: best_val or SPLIT val. Without a "train" in what was read it is a test set, and has records that cannot
     be opened where training images are asked for.
@@ -59,11 +62,13 @@ class FERDataset:
     splits: Splits  # all that was found, before any choice of images or classes
     dataset_dir = ""  # where it was found
     numbering: Numbering | None = None  # where labels or folders are numbers
+    spellings: dict[str, str] = {}  # noqa: RUF012 - class -> how the user writes it, where that is told
     fewer_images: dict[str, int] = {}  # noqa: RUF012 - class -> its images, where shots are more
     train_u = None  # a runner on Dassl asks for unlabelled images
 
     def __init__(self, cfg: CfgNode, problems: Problems | None = None) -> None:
         self.problems = problems or Problems()
+        self.problems.skipped.spellings = self.spellings = {}
         known = self.Options().node()
         try:
             self.options = self.Options.of({key: value for key, value in cfg.DATASET.items() if key in known})
@@ -73,7 +78,7 @@ class FERDataset:
         splits = self.splits = self.find(Path(cfg.DATASET.ROOT).expanduser().absolute())
         self.compare_counts(splits)
         self.check_numbers(splits)
-        self.tell_skipped()
+        self.tell_skipped(splits)
         self.test_only = "train" not in splits
         if self.test_only and cfg.DATASET.NUM_SHOTS > 0:
             raise OptionError(f"{self.name} is a test set, DATASET.NUM_SHOTS has no training images to draw from: -1")
@@ -89,8 +94,8 @@ class FERDataset:
         absent = set(chosen) - {self.classes[item.label] for item in train}
         if absent and not self.test_only:
             raise MissingDataError(
-                f"{self.name}: no training image of {', '.join(sorted(absent))}; if that is meant, name the other "
-                "classes in DATASET.SUBSAMPLE_CLASSES"
+                f"{self.name}: no training image of {', '.join(self.shown(sorted(absent)))}; if that is meant, name "
+                "the other classes in DATASET.SUBSAMPLE_CLASSES"
             )
         if not test:
             raise MissingDataError(f"{self.name}: no test image")
@@ -99,10 +104,19 @@ class FERDataset:
         )  # fmt: skip
         # what is declared, not what occurs: a test set may lack a class that the head knows
         self.num_classes, self.classnames, self.lab2cname = len(chosen), chosen, dict(enumerate(chosen))
+        self.display_names = self.shown(chosen)
+        if differing := [
+            f"{self.spellings[name]} = {name}" for name in chosen if self.spellings.get(name, name) != name
+        ]:
+            log.info("%s: names here = those in prompts: %s", self.name, ", ".join(differing))
 
     @property
     def name(self) -> str:
         return type(self).__name__
+
+    def shown(self, classes: Iterable[str]) -> list[str]:
+        """Names of classes as people read them: the user's spelling, or else the name itself."""
+        return [self.spellings.get(name, name) for name in classes]
 
     def no_training_images(self) -> list[Item]:
         """Records in a test set's place of training images, as Dassl wants some even to evaluate.
@@ -136,14 +150,8 @@ class FERDataset:
     def compare_counts(self, splits: Splits) -> None:
         """Warn where the images are not those of the published data set."""
         for split, published in self.published.items():
-            found = Counter(item.label for item in splits.get(split, []))
-            counts = () if isinstance(published, int) else published
-            total = published if isinstance(published, int) else sum(published)
-            parts = [(f"{name} ", found[i], counts[i]) for i, name in enumerate(self.classes) if counts]
-            differing = [f"{name}{here} (published {there})" for name, here, there in parts if here != there]
-            if differing or found.total() != total:
-                shown = "; ".join([f"{found.total()} images (published {total})", ", ".join(differing)])
-                log.warning("%s %s: %s", self.name, split, shown.removesuffix("; "))
+            if differing := differing_counts(self.classes, splits.get(split, []), published):
+                log.warning("%s %s: %s", self.name, split, differing)
 
     def number_classes(self, present: Collection[int], default: str, **others: Any) -> Mapping[int, str]:
         """What the numbers of labels or folders mean, by DATASET.CLASS_IDS or else by `default`; it is said.
@@ -170,13 +178,7 @@ class FERDataset:
             log.warning("%s: DATASET.CLASS_IDS is not used: no label and no folder is a number", self.name)
         if self.numbering is None:
             return
-        found = {split: [self.classes[item.label] for item in items] for split, items in splits.items()}
-        published = {
-            split: dict(zip(self.classes, counts, strict=True))
-            for split, counts in self.published.items()
-            if not isinstance(counts, int) and found.get(split)
-        }
-        verdict, text = compare_orders(self.numbering, found, published)
+        verdict, text = compare_orders(self.numbering, *by_class(self.classes, splits, self.published))
         if verdict == "stop":
             self.problems.report(DataError(f"{self.name}: {text}"))
         elif verdict:
@@ -184,12 +186,13 @@ class FERDataset:
 
     @property
     def skipped(self) -> dict[str, int]:
-        """Reason -> number of the files among the images that are not used."""
+        """Reason -> number of the files, or rows of lists, that are not used."""
         return self.problems.skipped.counts
 
-    def tell_skipped(self) -> None:
+    def tell_skipped(self, splits: Splits) -> None:
         """Say in one line what is not used; it is a warning where it may have been meant as images."""
         skipped = self.problems.skipped
+        note_unlisted([item.impath for items in splits.values() for item in items], skipped)
         if skipped.paths:
             level = logging.WARNING if skipped.doubtful else logging.INFO
             log.log(level, "%s: not used: %s", self.name, skipped.in_words())
@@ -197,7 +200,8 @@ class FERDataset:
     def tell_fewer(self, train: Iterable[Item], chosen: Sequence[str], shots: int) -> None:
         """Say which classes have fewer training images than shots, if any."""
         found = Counter(self.classes[item.label] for item in train)
-        self.fewer_images = {name: found[name] for name in chosen if 0 < found[name] < shots}
+        few = [name for name in chosen if 0 < found[name] < shots]
+        self.fewer_images = {self.spellings.get(name, name): found[name] for name in few}
         if self.fewer_images:
             which = ", ".join(f"{name} {images}" for name, images in self.fewer_images.items())
             log.warning("%s: fewer images than DATASET.NUM_SHOTS %s, all are taken: %s", self.name, shots, which)

@@ -28,6 +28,7 @@ class FERFolderOptions(NumberedOptions):
     """``DATASET``."""
 
     folder: str = "ferfolder"  # where under ROOT; "" = ROOT itself
+    title: str = ""  # what tables and folders of results call it; "" = FERFolder
     list: str = ""  # images and labels: labels.csv with a column split, or train.csv,test.csv; "" = class folders
     test_share: float = option(0.0, least=0.0, most=0.9)  # of a list without a split: so much is tested
 
@@ -94,18 +95,18 @@ or YOLO folders (train/images/, train/labels/*.txt, data.yaml), or parquet shard
     def read_copy(self, folder: Path, copy: Copy) -> Splits:
         """Rows of lists, YOLO folders or shards."""
         given = {number: self.own_class(name) for number, name in copy.names.items()}
-        numbers = partial(self.number_classes, default="", given=given, own=True)
+        numbers = partial(self.number_classes, default="", given=given, name_class=self.own_class)
         rows = unique(class_rows(copy.rows, numbers, self.problems, name_class=self.own_class), self.problems)
         rows = draw_test(rows, folder, self.options.test_share)
         splits = {row.split for row in rows}
         tested = "test" if "test" in splits else "val"
         self.choose_classes({split: {row.label for row in rows if row.split == split} for split in splits}, tested)
-        return by_split(rows, self.classes)
+        return by_split(rows, self.classes, self.problems.skipped)
 
     def read_folders(self, folder: Path) -> Splits | None:
         splits = split_folders(folder) or {"test": folder}
         numbered = numbered_folders(splits.values())
-        ids = self.number_classes(numbered, "", own=True) if numbered else None
+        ids = self.number_classes(numbered, "", name_class=self.own_class) if numbered else None
         names = self.own_class if "train" in splits else self.tested_class
         named = {split: class_folders(place, ids, names) for split, place in splits.items()}
         if not any(named.values()):
@@ -117,11 +118,16 @@ or YOLO folders (train/images/, train/labels/*.txt, data.yaml), or parquet shard
 
     def own_class(self, name: str) -> str:
         """The class of a name, which may be one of the user's own."""
-        return class_key(name) if class_key(name) in self.described else own_class(name)
+        return self.spelled(name, class_key(name) if class_key(name) in self.described else own_class(name))
 
     def tested_class(self, name: str) -> str:
         """The class of a name where nothing is trained on: a known or a described one."""
-        return class_key(name) if class_key(name) in self.described else canonical(name)
+        return self.spelled(name, class_key(name) if class_key(name) in self.described else canonical(name))
+
+    def spelled(self, name: str, key: str) -> str:
+        """The class ``key``, of which the spelling is kept that comes first: training's."""
+        self.spellings.setdefault(key, name.strip())
+        return key
 
     def choose_classes(self, found: Mapping[str, Collection[str]], tested: str) -> None:
         """The classes of training, in the one order, or those of a test set.
@@ -133,15 +139,16 @@ or YOLO folders (train/images/, train/labels/*.txt, data.yaml), or parquet shard
         if "train" not in found:
             present |= set(CLASSES[:7])
             if foreign := sorted(present - {*CLASSES, *self.described}):
+                shown = ", ".join(self.shown(foreign))
                 raise DataError(
-                    f"{', '.join(foreign)}: no expression that we know; a test set's own classes have to be described "
-                    "in DATASET.DESCRIPTIONS"
+                    f"{shown}: no expression that we know; a test set's own classes have to be described in "
+                    "DATASET.DESCRIPTIONS"
                 )
         own = [name for name in self.described if name in present and name not in CLASSES]
         own += sorted(present - {*CLASSES, *own})
         self.classes = tuple(name for name in (*CLASSES, *own) if name in present)
         for split, names in found.items():
-            if foreign := sorted(set(names) - present):
+            if foreign := self.shown(sorted(set(names) - present)):
                 log.warning("%s: %s has %s, which are not among the training classes", self.name, split, foreign)
 
     def images(self, place: Path, named: dict[str, str]) -> list[Item]:

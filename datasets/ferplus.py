@@ -32,6 +32,8 @@ from mpafer.datasets.votes import (
 )
 from mpafer.prompting.expressions import CLASSES
 
+NO_CLASS = {8: "unknown", 9: "no face"}  # columns of the votes
+NAMELESS = "without a name in the votes"
 PARTS = {"train": "FER2013Train", "val": "FER2013Valid", "test": "FER2013Test"}
 
 
@@ -99,17 +101,22 @@ or parquet shards (data/train-*.parquet ...)
             self.set_published(PUBLISHED_PARTS[source.name if ballots else "label.csv"])
         splits: Splits = {}
         for split, part in PARTS.items():
-            labels = source if ballots else folder / part / "label.csv"
+            place = folder / part
+            labels = source if ballots else place / "label.csv"
             if not labels.is_file():
-                raise MissingDataError(f"no votes for {folder / part}: expected {source} or {labels}")
+                raise MissingDataError(f"no votes for {place}: expected {source} or {labels}")
             chosen = [ballot for ballot in ballots or read_label_csv(labels, split) if ballot.split == split]
             by_name = {ballot.name: ballot for ballot in chosen if ballot.name}
-            elected = [ballot for ballot in by_name.values() if self.winner(ballot, rule)]
+            for ballot in chosen:
+                if by_name.get(ballot.name) is not ballot:
+                    reason = "with a name that a later row has too" if ballot.name else NAMELESS
+                    self.problems.skipped.leave_out(reason, f"{labels}, {split} {ballot.name}".rstrip())
+            elected = [ballot for name, ballot in by_name.items() if self.winner(ballot, f"{place}/{name}", rule)]
             names = [ballot.name for ballot in elected]
-            paths = locate(folder / part, ["{}"], names, labels, self.problems) if names else []
+            paths = locate(place, ["{}"], names, labels, self.problems) if names else []
             if paths is None:
                 raise MissingDataError(
-                    f"{labels} is there, but none of its images in {folder / part}: make them with "
+                    f"{labels} is there, but none of its images in {place}: make them with "
                     "generate_training_data.py of microsoft/FERPlus, or put fer2013.csv beside fer2013new.csv"
                 )
             splits[split] = self.elect(elected, paths, rule)[split]
@@ -119,15 +126,23 @@ or parquet shards (data/train-*.parquet ...)
         """The images whose votes make a class of ours, by split."""
         splits: Splits = {split: [] for split in PARTS}
         for ballot, path in zip(ballots, paths, strict=True):
-            if winner := self.winner(ballot, rule):
+            if winner := self.winner(ballot, path, rule):
                 splits[ballot.split].append(Item(path, self.classes.index(winner)))
         return splits
 
-    def winner(self, ballot: Ballot, rule: Rule) -> str:
-        """The class of ours that a named image gets; "" = none: no label, unknown, no face."""
-        elected = rule(ballot.votes)
-        name = FERPLUS_IDS.get(elected, "") if elected is not None else ""
-        return name if ballot.name and name in self.classes else ""
+    def winner(self, ballot: Ballot, path: str, rule: Rule) -> str:
+        """The class of ours that an image gets; "" = none, which is counted by its reason."""
+        elected, skipped = rule(ballot.votes), self.problems.skipped
+        name = (FERPLUS_IDS | NO_CLASS)[elected] if elected is not None else ""
+        if not ballot.name:
+            skipped.leave_out(NAMELESS, path)
+        elif not name:
+            skipped.leave_out(f"without a label by the rule {self.options.label_rule}", path)
+        elif name in self.classes:
+            return name
+        else:
+            skipped.leave_out_class(name, path)
+        return ""
 
 
 @register_dataset

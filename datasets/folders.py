@@ -9,7 +9,7 @@ from pathlib import Path
 from mpafer.common.errors import DataError
 from mpafer.datasets.items import Item, MissingDataError, Problems, Splits
 from mpafer.datasets.numbers import CURE
-from mpafer.datasets.walking import find_images, note_outside
+from mpafer.datasets.walking import Skipped, find_images, note_outside
 from mpafer.prompting.expressions import canonical, is_expression
 
 SPLITS = {"train": ("train", "training"), "val": ("val", "valid", "validation"), "test": ("test", "testing")}
@@ -82,6 +82,9 @@ def read_class_folders(
         problems: its ``skipped`` is told of what is not used.
     """
     note_outside(folder, problems.skipped)
+    for place, name in named.items():
+        for file in find_images(folder / place, Skipped()) if name not in classes else ():
+            problems.skipped.leave_out_class(name, f"{folder}/{place}/{file}")
     return [
         Item(f"{folder}/{place}/{file}", classes.index(name))
         for place, name in named.items()

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 
 from mpafer.common.errors import DataError
 from mpafer.datasets.columns import class_number, is_number
-from mpafer.datasets.items import Item, MissingDataError, Problems, Splits, log
+from mpafer.datasets.items import Item, MissingDataError, Problems, Splits
 from mpafer.datasets.numbers import CURE
 from mpafer.datasets.tables import Row
+from mpafer.datasets.walking import Skipped
 from mpafer.prompting.expressions import canonical, plain_name
 
+REPEATED = "lines repeat an image and its label"
 SAMPLE = 500  # rows by which the folder is found that a list's paths start from
 
 
@@ -90,8 +91,8 @@ def unique(rows: Sequence[Row], problems: Problems) -> list[Row]:
         problems.report(
             DataError(f"{row.where}: {row.file} is {now} there, and {was} in {earlier.where}; keep one of the lines")
         )
-    if repeated:
-        log.warning("%s lines repeat an image and its label, as %s; it is taken once", len(repeated), repeated[0].where)
+    for row in repeated:
+        problems.skipped.add(REPEATED, row.where)
     return list(first.values())
 
 
@@ -124,7 +125,7 @@ def class_rows(
     ids = numbers(numbered) if numbered else {}
     if ids:
         classes = {label: ids[number] for label, number in given.items() if number is not None and number in ids}
-    named, left_out = [], Counter[str]()
+    named = []
     for row in rows:
         label = row.label
         if label not in classes and is_number(label):
@@ -140,11 +141,9 @@ def class_rows(
                 problems.report(DataError(f"{row.where}: {error}"))
                 continue
         if classes[label] in dropped:
-            left_out[classes[label]] += 1
+            problems.skipped.leave_out_class(classes[label], row.file)
         else:
             named.append(row._replace(label=classes[label]))
-    if left_out:
-        log.info("left out: %s", ", ".join(f"{count:,} of {name}" for name, count in left_out.items()))
     return named
 
 
@@ -159,15 +158,16 @@ def drawn(name: str, share: float, seed: int) -> bool:
     return int.from_bytes(sha256(f"{seed} {name}".encode()).digest()[:8], "big") < share * 2**64
 
 
-def by_split(rows: Sequence[Row], classes: Sequence[str]) -> Splits:
-    """Split -> records; a validation part without a test part is the test set, as with folders."""
+def by_split(rows: Sequence[Row], classes: Sequence[str], skipped: Skipped) -> Splits:
+    """Split -> records of our classes; a validation part without a test part is the test set, as with folders."""
     found = {
         split: as_items([row for row in rows if row.split == split], classes)
         for split in ("train", "val", "test")
         if any(row.split == split for row in rows)
     }
-    if left_out := Counter(row.label for row in rows if row.label not in classes):
-        log.info("left out: %s", ", ".join(f"{count:,} of {name}" for name, count in left_out.items()))
+    for row in rows:
+        if row.label not in classes:
+            skipped.leave_out_class(row.label, row.file)
     if "test" not in found:
         found["test"] = found.pop("val", [])
     return found

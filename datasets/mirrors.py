@@ -157,4 +157,5 @@ def read_mirror(
     given = {number: name if name in dropped else canonical(name) for number, name in copy.names.items()}
     numbers = partial(data.number_classes, default=default, also=also, given=given)
     rows = unique(class_rows(copy.rows, numbers, data.problems, dropped=dropped), data.problems)
-    return by_split(draw_test(rows, folder, getattr(data.options, "test_share", 0.0)), data.classes)
+    rows = draw_test(rows, folder, getattr(data.options, "test_share", 0.0))
+    return by_split(rows, data.classes, data.problems.skipped)

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from mpafer.common.errors import DataError, OptionError
 from mpafer.common.options import Options, closest
-from mpafer.datasets.labels import AFFECTNET_IDS, FER2013_IDS, FERPLUS_IDS, RAFDB_IDS
-from mpafer.prompting.expressions import CLASSES, canonical, class_key
+from mpafer.datasets.labels import (
+    AFFECTNET_IDS,
+    CKEXTENDED_IDS,
+    CKPLUS_IDS,
+    COMPOUND_IDS,
+    FER2013_IDS,
+    FERPLUS_IDS,
+    RAFDB_IDS,
+)
+from mpafer.prompting.expressions import CLASSES, canonical
 
 ORDERS = {"rafdb": RAFDB_IDS, "affectnet": AFFECTNET_IDS, "fer2013": FER2013_IDS, "ferplus": FERPLUS_IDS}
+# Orders that no copy of another set comes in, so that counts are not compared with them.
+OWN_ORDERS = {"ckplus": CKPLUS_IDS, "ckextended": CKEXTENDED_IDS, "rafdb_compound": COMPOUND_IDS}
+NAMED = ORDERS | OWN_ORDERS
 ALPHABETICAL = "alphabetical"  # as a plain ImageFolder numbers them, of seven classes or of eight
 FITS = 0.02  # share of the images that may stand in another class than published
 DIFFERS = 0.06  # share from which an order does not fit
@@ -39,30 +50,30 @@ class Numbering:
         return f"{', '.join(f'{number} = {name}' for number, name in sorted(self.ids.items()))} ({self.name})"
 
 
-def read_order(text: str, present: Collection[int], *, own: bool = False) -> dict[int, str]:
+def read_order(text: str, present: Collection[int], name_class: Callable[[str], str] = canonical) -> dict[int, str]:
     """DATASET.CLASS_IDS -> number -> class.
 
     Args:
         text: the name of an order, or pairs as 0=surprise.
         present: the numbers that occur; an alphabetical order depends on how many there are.
-        own: whether a class may be none of the known ones.
+        name_class: name -> class; it raises a DataError for what is none.
 
     Raises:
         OptionError: it is neither; or a number or a class stands there twice.
     """
     if text == ALPHABETICAL:
         return alphabetical(present)
-    if text in ORDERS:
-        return dict(ORDERS[text])
+    if text in NAMED:
+        return dict(NAMED[text])
     if "=" not in text:
-        raise OptionError(f"DATASET.CLASS_IDS is {text!r}: {closest(text, [*ORDERS, ALPHABETICAL])}; or 0=surprise,...")
+        raise OptionError(f"DATASET.CLASS_IDS is {text!r}: {closest(text, [*NAMED, ALPHABETICAL])}; or 0=surprise,...")
     ids: dict[int, str] = {}
     for pair in text.split(","):
         number, _, name = (part.strip() for part in pair.partition("="))
         if not number.isdecimal() or not name or int(number) in ids:
             raise OptionError(f"DATASET.CLASS_IDS: {pair.strip()!r} must be a number, once, = and a class; of {text!r}")
         try:
-            ids[int(number)] = class_key(name) if own else canonical(name)
+            ids[int(number)] = name_class(name)
         except DataError as error:
             raise OptionError(f"DATASET.CLASS_IDS: {error}") from None
     return ids
@@ -86,7 +97,7 @@ def number_classes(
     *,
     also: Mapping[int, str] | None = None,
     given: Mapping[int, str] | None = None,
-    own: bool = False,
+    name_class: Callable[[str], str] = canonical,
 ) -> Numbering:
     """What the numbers that occur mean.
 
@@ -96,7 +107,7 @@ def number_classes(
         present: the numbers that occur.
         also: further numbers of the owners, which are no class of ours.
         given: what the copy itself says, as in data.yaml; it is taken for the default.
-        own: whether a class may be none of the known ones.
+        name_class: name -> class; it raises a DataError for what is none.
 
     Raises:
         OptionError: `text` is no order.
@@ -105,12 +116,19 @@ def number_classes(
     if given and not text:
         text, ids = "as the copy says", dict(given)
     elif text or default:
-        ids = read_order(text or default, present, own=own)
+        ids = read_order(text or default, present, name_class)
     else:
         numbers = ", ".join(map(str, sorted(present)))
         raise DataError(f"the classes are numbers ({numbers}), which every data set counts otherwise: {CURE}")
     known = ids if text else ids | dict(also or {})
     return Numbering(known, text or default, bool(text), frozenset(present))
+
+
+def class_of(ids: Mapping[int, str], number: int) -> str:
+    """The class of a number that occurs; raises DataError where DATASET.CLASS_IDS lacks it."""
+    if number not in ids:
+        raise DataError(f"no class has the number {number}; {CURE}")
+    return ids[number]
 
 
 Counts = Mapping[str, Mapping[int, int]]  # split -> number -> images

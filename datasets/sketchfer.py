@@ -28,8 +28,11 @@ class SketchFER(FERDataset):
         splits: Splits = {"train": [], "test": []}
         with open(folder / "annotations.jsonl", encoding="utf-8") as lines:
             for row in map(json.loads, lines):
-                if row["label"] in self.classes:
-                    splits[row["split"]].append(Item(f"{folder}/{row['file']}", CLASSES.index(row["label"])))
+                path, name = f"{folder}/{row['file']}", row["label"]
+                if name in self.classes:
+                    splits[row["split"]].append(Item(path, CLASSES.index(name)))
+                else:
+                    self.problems.skipped.leave_out_class(name, path)
         return splits
 
 

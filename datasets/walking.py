@@ -1,8 +1,9 @@
-"""Images at any depth under a folder; whatever lies among them and is not used is counted by its reason."""
+"""Images at any depth under a folder; whatever of a data set is not used is counted by its reason."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from mpafer.inputs.reading import image_endings
@@ -10,17 +11,29 @@ from mpafer.inputs.reading import image_endings
 ENDING, HIDDEN, UNREADABLE = "another ending", "hidden", "unreadable"
 IRREGULAR, LOOP, OUTSIDE = "no regular file", "a link to a folder above it", "outside the class folders"
 LEFT = "left by the system"
+UNLISTED = "not listed"
 SYSTEMS = {".ds_store", ".directory", ".gitkeep", "__macosx", "desktop.ini", "thumbs.db"}
 
 
 class Skipped:
-    """What lies among a data set's images and is not used: reason -> paths; a folder passed over counts once."""
+    """What of a data set is not used: reason -> paths, or places in lists; a folder passed over counts once."""
 
     def __init__(self) -> None:
         self.paths: dict[str, list[str]] = {}
+        self.meant = {LEFT}  # reasons that ask for nothing
+        self.spellings: Mapping[str, str] = {}  # class -> how the user writes it
 
     def add(self, reason: str, path: str) -> None:
         self.paths.setdefault(reason, []).append(path)
+
+    def leave_out(self, reason: str, path: str) -> None:
+        """Note what a data set's own rules leave out."""
+        self.meant.add(reason)
+        self.add(reason, path)
+
+    def leave_out_class(self, name: str, path: str) -> None:
+        """Note an image of what is no class here."""
+        self.leave_out(f"of {self.spellings.get(name, name)}", path)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -30,7 +43,7 @@ class Skipped:
     @property
     def doubtful(self) -> bool:
         """Whether there is anything that may have been meant as an image."""
-        return bool(self.paths.keys() - {LEFT})
+        return bool(self.paths.keys() - self.meant)
 
     def in_words(self) -> str:
         """`2 another ending (first: a/b.txt), 1 hidden (...)`."""
@@ -70,6 +83,21 @@ def note_outside(folder: str | Path, skipped: Skipped) -> None:
         names = sorted(entry.name for entry in scanned if not _reason(entry) and not entry.is_dir())
     for name in names:
         skipped.add(OUTSIDE, os.path.join(folder, name))
+
+
+def note_unlisted(images: Collection[str], skipped: Skipped) -> None:
+    """Note the images that lie beside those in use, and of which nothing is known.
+
+    Args:
+        images: paths of those in use.
+        skipped: its paths are known too.
+    """
+    known = set(images).union(*skipped.paths.values())
+    for folder in sorted({os.path.dirname(path) for path in images}):
+        for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else ():
+            path = f"{folder}/{name}"
+            if name.lower().endswith(image_endings()) and path not in known and not os.path.isdir(path):
+                skipped.leave_out(UNLISTED, path)
 
 
 def _reason(entry: os.DirEntry[str]) -> str:

@@ -139,7 +139,7 @@ class PromptTrainer(Trainer):
         if self.balances(cfg):
             labels = torch.tensor([item.label for item in self.dm.dataset.train_x])
             self.model.class_weights = balanced_class_weights(labels, self.dm.num_classes).to(self.device)
-            shown = zip(self.classnames, self.model.class_weights.tolist(), strict=True)
+            shown = zip(self.display_names, self.model.class_weights.tolist(), strict=True)
             print(f"Class weights: {', '.join(f'{name} {weight:.3f}' for name, weight in shown)}")
         self.trained = self.model.prompts
         self.optim = build_optimizer(self.trained, cfg.OPTIM)
@@ -184,7 +184,8 @@ class PromptTrainer(Trainer):
 
     def extra_state(self) -> dict[str, Any]:
         return super().extra_state() | {
-            "identity": self.identity(), "config": self.cfg.dump(), "made_of": dict(self.made_of)
+            "identity": self.identity(), "display_names": self.display_names, "config": self.cfg.dump(),
+            "made_of": dict(self.made_of),
         }  # fmt: skip
 
     def check_state(self, state: dict[str, Any], path: Path, *, resuming: bool) -> None:

@@ -33,6 +33,7 @@ def command(name: str, dataset: str, words: tuple[str, ...], **chosen: Any) -> N
         from mpafer.results.plans import note_plan
         from mpafer.results.variants import load_ablation
         from mpafer.runs.ablation_plan import plan
+        from mpafer.runs.folders import dataset_folder
         from mpafer.runs.plan import experiment
         from mpafer.runs.words import read_options, read_words
 
@@ -50,10 +51,11 @@ def command(name: str, dataset: str, words: tuple[str, ...], **chosen: Any) -> N
         }
         how = options.how(chosen)
         if not how.plan:  # the table finds the runs by it
-            note_plan(ablation, f"{dataset}/{plain}", {label: jobs[0].group for label, jobs in variants.items()})
+            groups = {label: jobs[0].group for label, jobs in variants.items()}
+            note_plan(ablation, f"{dataset_folder(dataset, pairs)}/{plain}", groups)
 
         def write() -> None:
             groups = [jobs[0].group for jobs in variants.values() if any(job.finished for job in jobs)]
-            write_ablation(name, groups, Path(place.out, dataset, f"ablation_{ablation}"), plain)
+            write_ablation(name, groups, place.of(dataset, pairs) / f"ablation_{ablation}", plain)
 
         options.run_and_write([job for jobs in variants.values() for job in jobs], how, write)

@@ -49,7 +49,7 @@ def command(dataset: str, words: tuple[str, ...], **chosen: Any) -> None:
         cfg, shots = chosen["cfg"] or default_cfg(dataset), shots or [16, -1]
         methods = chosen["methods"].replace(",", " ").split()
         jobs = plan(dataset, cfg, shots, pairs, methods, chosen["seeds"], place)
-        runs, name = Path(place.out, dataset), settings_name(cfg, pairs, place)
+        runs, name = place.of(dataset, pairs), settings_name(cfg, pairs, place)
         plain = name == default_cfg(dataset)
         out = runs / ("comparison" if plain else f"comparison_{name}")  # one does not overwrite another
         options.run_and_write(

@@ -48,6 +48,7 @@ def command(source: str, words: tuple[str, ...], **chosen: Any) -> None:
         from mpafer.runs.catalog import default_cfg
         from mpafer.runs.cross import plan
         from mpafer.runs.execute import execute, finish
+        from mpafer.runs.folders import TITLE, dataset_folder
         from mpafer.runs.plan import Job, experiment
         from mpafer.runs.words import read_options, read_shots
 
@@ -66,13 +67,11 @@ def command(source: str, words: tuple[str, ...], **chosen: Any) -> None:
         jobs: list[Job] = []
         if is_folder:
             result = RunResult.read(Path(source, RESULTS))
-            trained, name, method = (
-                [Path(source)],
-                Path(dataset_file(result.dataset) or result.dataset).stem,
-                result.trainer,
-            )
+            trained, method = [Path(source)], result.trainer
+            title = ((TITLE, result.title),) if result.title != result.dataset else ()
+            name = dataset_folder(Path(dataset_file(result.dataset) or result.dataset).stem, title)
         else:
-            name, method, cfg = source, chosen["method"], chosen["cfg"] or default_cfg(source)
+            name, method, cfg = dataset_folder(source, training), chosen["method"], chosen["cfg"] or default_cfg(source)
             jobs = experiment(method, source, cfg, read_shots(chosen["shots"]), training, chosen["seeds"], place)
             trained = [job.folder for job in jobs]
         # made before anything runs, as it refuses unknown data sets

@@ -24,13 +24,15 @@ def command(run: str, images: tuple[str, ...], backbone: str, device: str, csv_f
     with clear_errors():
         from mpafer.common.devices import chosen_device
         from mpafer.common.files import write_text
-        from mpafer.inference.saved import load_run, probabilities
+        from mpafer.inference.saved import build_run, probabilities, read_run
         from mpafer.results.table import csv_text
 
-        model, transform = load_run(run, backbone=backbone, device=chosen_device(device))
+        saved = read_run(run)
+        model, transform = build_run(saved, backbone=backbone, device=chosen_device(device))
         rows = [
             [path, *row] for path, row in zip(images, probabilities(model, transform, images).tolist(), strict=True)
         ]
-        print(tabulate(rows, ["image", *model.classnames], floatfmt=".3f"))
+        header = ["image", *saved.display_names]
+        print(tabulate(rows, header, floatfmt=".3f"))
         if csv_file:
-            write_text(csv_file, csv_text([["image", *model.classnames], *rows]), newline="\r\n")
+            write_text(csv_file, csv_text([header, *rows]), newline="\r\n")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
@@ -32,6 +31,7 @@ def command(method: str, dataset: str, words: tuple[str, ...], **chosen: Any) ->
     with clear_errors():
         from mpafer.results.sweep import short_name, write_sweep
         from mpafer.runs.catalog import default_cfg
+        from mpafer.runs.folders import TITLE
         from mpafer.runs.grid import plan, read_grid
         from mpafer.runs.plan import settings_name
         from mpafer.runs.words import read_options
@@ -41,7 +41,7 @@ def command(method: str, dataset: str, words: tuple[str, ...], **chosen: Any) ->
         fixed = read_options([word for word in words if word not in varied])
         grid = read_grid(method, chosen["grid"], varied)
         points = plan(method, dataset, cfg, chosen["shots"], grid, fixed, chosen["seeds"], place)
-        title = f"{method} on {dataset}: {' x '.join(grid)}"
+        title = f"{method} on {dict(fixed).get(TITLE) or dataset}: {' x '.join(grid)}"
         name = chosen["name"] or settings_name("_".join(["sweep", method, *map(short_name, grid)]), fixed, place)
         options.run_and_write(
             [job for _, jobs in points for job in jobs],
@@ -49,6 +49,6 @@ def command(method: str, dataset: str, words: tuple[str, ...], **chosen: Any) ->
             lambda: write_sweep(
                 title,
                 [(point, jobs[0].shots, jobs[0].group) for point, jobs in points],
-                Path(place.out, dataset, name),
+                place.of(dataset, fixed) / name,
             ),
         )

@@ -12,9 +12,9 @@ from mpafer.common.config import as_yaml_has_it, leaves
 Differing = dict[str, tuple[Any, Any]]  # what -> the values there and here
 
 # What makes no other run: places, processes and what is shown.
-FREE = ("OUTPUT_DIR", "RESUME", "DATASET.ROOT", "DATALOADER.NUM_WORKERS", "DATALOADER.FAST_GB", "MODEL.BACKBONE.NAME",
-        "USE_CUDA", "VERBOSE", "TRAIN.PRINT_FREQ", "TRAIN.COMPILE", "TRAIN.CHECKPOINTING", "TRAIN.CHECKPOINT_FREQ",
-        "TEST.PER_CLASS_RESULT", "TEST.COMPUTE_CMAT", "TEST.CROSS_CLASSES")  # fmt: skip
+FREE = ("OUTPUT_DIR", "RESUME", "DATASET.ROOT", "DATASET.TITLE", "DATALOADER.NUM_WORKERS", "DATALOADER.FAST_GB",
+        "MODEL.BACKBONE.NAME", "USE_CUDA", "VERBOSE", "TRAIN.PRINT_FREQ", "TRAIN.COMPILE", "TRAIN.CHECKPOINTING",
+        "TRAIN.CHECKPOINT_FREQ", "TEST.PER_CLASS_RESULT", "TEST.COMPUTE_CMAT", "TEST.CROSS_CLASSES")  # fmt: skip
 GUESSED = ("MODEL.BACKBONE.ACTIVATION",)  # "" until the weights are read
 ANSWERS = ("TRAINER.", "INPUT.SIZE", "INPUT.INTERPOLATION", "INPUT.PIXEL_")  # what a trained run's answers hang on
 MADE_OF = {  # entries of `made_of` -> what they are; contents say all that names, sizes and labels do

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from mpafer.datasets.items import MissingDataError
-from mpafer.datasets.walking import LEFT
+from mpafer.datasets.walking import LEFT, UNLISTED
 from mpafer.doctor.duplicates import near_duplicates, same_pixels
 from mpafer.doctor.findings import ASPECT, KINDS, SMALLEST, Case, Finding
 from mpafer.doctor.images import Facts
 from mpafer.doctor.subject import Subject
-from mpafer.inputs.reading import image_endings
 
 USUAL = 0.9  # share of the images that must have one size before another size is remarkable
 
+NOTED = {LEFT: "left", UNLISTED: "unlisted"}  # reasons with a kind of their own
 Uses = Mapping[str, Sequence[tuple[str, int]]]  # path -> split and label, as often as a split holds it
 Cases = Iterator[tuple[str, Case]]
 
@@ -32,7 +31,7 @@ def diagnose(
     cases: dict[str, list[Case]] = defaultdict(list)
     sources = [loading(subject, uses), reading(facts), shape(facts), labels(subject)]
     sources += [copies(subject, facts, uses), lookalikes(subject, facts, uses) if near else iter(())]
-    sources += [unused(subject), unlisted(subject, uses)]
+    sources += [unused(subject)]
     for source in sources:
         for kind, case in source:
             cases[kind].append(case)
@@ -149,19 +148,10 @@ def _where(subject: Subject, places: Iterable[tuple[str, int]]) -> str:
 
 
 def unused(subject: Subject) -> Cases:
-    """What lies in class folders and the loader passed over."""
-    for reason, paths in subject.skipped.items():
-        yield from (("left" if reason == LEFT else "unused", Case([path], reason)) for path in sorted(paths))
-
-
-def unlisted(subject: Subject, uses: Uses) -> Cases:
-    """Images beside those in use that no list names."""
-    skipped = {path for paths in subject.skipped.values() for path in paths}
-    for folder in sorted({os.path.dirname(path) for path in uses}):
-        for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else ():
-            path = f"{folder}/{name}"
-            if name.lower().endswith(image_endings()) and path not in uses and path not in skipped:
-                yield "unlisted", Case([path])
+    """What the loader passed over."""
+    for reason, paths in subject.skipped.paths.items():
+        kind = NOTED.get(reason, "left_out" if reason in subject.skipped.meant else "unused")
+        yield from ((kind, Case([path], "" if reason == UNLISTED else reason)) for path in sorted(paths))
 
 
 def imbalance(subject: Subject) -> dict[str, dict[str, Any]]:

@@ -39,10 +39,11 @@ KINDS = {
     "warnings": Kind("warning", "warnings of the loader", "do as they say"),
     "unused": Kind(
         "warning",
-        "files among the images that are not used",
-        "give what is an image an ending that is read, and its place; move the rest away",
+        "files and rows that are not used",
+        "give what is an image an ending that is read, and its place; fetch what is missing; move the rest away",
     ),
     "left": Kind("note", "files that a system left among the images", "nothing"),
+    "left_out": Kind("note", "left out by the data set's own rules", "nothing"),
     "unlisted": Kind("note", "images that lie beside those in use and are not used", "nothing, if that is meant"),
 }
 

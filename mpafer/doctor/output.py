@@ -33,6 +33,7 @@ def as_json(subject: Subject, facts: Mapping[str, Facts], findings: Sequence[Fin
         "counts": _counts(subject),
         "imbalance": imbalance(subject),
         "sizes": {f"{width} x {height}": n for (width, height), n in _sizes(facts).most_common()},
+        "skipped": subject.skipped.counts,
         "findings": [
             {
                 "kind": finding.kind,
@@ -57,6 +58,8 @@ def as_text(subject: Subject, facts: Mapping[str, Facts], findings: Sequence[Fin
         lines.append(f"{split}: {f'{unequal} ({large} and {small})' if large > small else f'{large} images a class'}")
     if sizes := [f"{width} x {height} ({n})" for (width, height), n in _sizes(facts).most_common(4)]:
         lines.append(f"sizes: {', '.join(sizes[:3])}{' ...' if sizes[3:] else ''}")
+    if subject.skipped.paths:
+        lines.append(f"not used: {', '.join(f'{n:,} {reason}' for reason, n in subject.skipped.counts.items())}")
     for finding in (finding for finding in findings if finding.severity == "note"):
         lines += ["", f"note: {KINDS[finding.kind].title}: {len(finding.cases)}", *_cases(finding, subject.folder)]
     todo = [finding for finding in findings if finding.severity != "note"]

@@ -15,6 +15,7 @@ from mpafer.common.options import closest
 from mpafer.configs import shipped
 from mpafer.datasets import find_dataset
 from mpafer.datasets.items import Item, Problems
+from mpafer.datasets.walking import Skipped
 from mpafer.run_config import dataset_file, datasets, run_config
 
 
@@ -30,7 +31,7 @@ class Subject:
     problems: Sequence[Exception] = ()  # what the loader went on after
     warnings: Sequence[str] = ()  # what it logged
     failure: str = ""  # what it stopped at all the same
-    skipped: Mapping[str, Sequence[str]] = field(default_factory=dict)  # reason -> files that it did not use
+    skipped: Skipped = field(default_factory=Skipped)  # what it did not use
 
 
 def configure(name: str, root: str, opts: Sequence[str]) -> CfgNode:
@@ -61,15 +62,15 @@ def load(cfg: CfgNode) -> Subject:
             if user_message(error) is None and not hasattr(dataset, "splits"):
                 raise  # a fault of ours, not of the data
     return Subject(
-        cfg.DATASET.NAME,
+        str(cfg.DATASET.get("TITLE") or cfg.DATASET.NAME),
         str(dataset.dataset_dir or cfg.DATASET.ROOT),
-        list(dataset.classes),
+        dataset.shown(dataset.classes),
         dataset.published,
         getattr(dataset, "splits", {}),
         problems.found,
         warnings,
         failure,
-        problems.skipped.paths,
+        problems.skipped,
     )
 
 

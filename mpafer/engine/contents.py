@@ -53,6 +53,19 @@ def run_identity(state: Mapping[str, Any], path: str | Path) -> dict[str, Any]:
     return _OLDER | identity
 
 
+def display_names(state: Mapping[str, Any], path: str | Path) -> list[str]:
+    """The classes' names for people; older runs had those for prompts only.
+
+    Raises:
+        CheckpointError: they are damaged.
+    """
+    classnames = run_identity(state, path)["classnames"]
+    names = state["extra"].get("display_names", classnames)
+    if not isinstance(names, list) or len(names) != len(classnames) or not all(isinstance(n, str) for n in names):
+        raise CheckpointError(f"{path} is damaged: its display_names are no {len(classnames)} texts")
+    return names
+
+
 def stored_config(state: Mapping[str, Any], path: str | Path) -> CfgNode:
     """The config that a run of ours wrote into its checkpoint.
 

@@ -51,6 +51,7 @@ def record_run(run: RunState) -> None:
         device=str(run.device),
         config=yaml.safe_load(cfg.dump()),
         classnames=run.classnames,
+        display_names=run.display_names,
         metrics=run.metrics,
         images=[relative(path) for path in predictions.impaths],
         labels=predictions.labels.numpy(),

@@ -29,7 +29,8 @@ class RunState:
     runner: ClassVar[str] = "mpafer"  # the distribution whose train.py runs it
     dm: DataManager
     seed: int
-    classnames: list[str]
+    classnames: list[str]  # for prompts, and to match classes by
+    display_names: list[str]  # for people
     model: Any  # in all our methods a `FrozenClip`
     trained: nn.Module | None = None  # what a checkpoint holds; None: nothing learns
     optim: Optimizer

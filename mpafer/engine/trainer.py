@@ -47,7 +47,7 @@ class Trainer(RunState):
         self.check_cfg(cfg)
         super().__init__(cfg)
         self.dm = DataManager(cfg, self.load_dataset(cfg))
-        self.seed, self.classnames = self.dm.seed, self.dm.classnames
+        self.seed, self.classnames, self.display_names = self.dm.seed, self.dm.classnames, self.dm.display_names
         self._check_selection()
         self.build_model()
 
@@ -184,7 +184,7 @@ class Trainer(RunState):
         self.model.eval()
         print(f"Evaluate on the *{chosen}* set")
         self.predictions = collect_predictions(loader, self._infer)
-        self.metrics = classification_metrics(self.predictions.labels, self.predictions.scores, self.classnames)
+        self.metrics = classification_metrics(self.predictions.labels, self.predictions.scores, self.display_names)
         print_report(self.metrics, per_class=self.cfg.TEST.PER_CLASS_RESULT)
         if self.cfg.TEST.COMPUTE_CMAT:
             save_confusion(self.metrics["confusion"], Path(self.output_dir) / "cmat.pt")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from mpafer.common.errors import DataError
 from mpafer.common.options import check_choice
@@ -23,10 +23,25 @@ class Matched:
     """Images and classes that a run and a data set have in common, matched by name."""
 
     items: list[Datum]  # labels count the places of ``classnames``
-    classnames: list[str]  # what may be answered, as the run spells and orders it
+    classnames: list[str]  # what may be answered, as the run's prompts spell and order it
     columns: list[int]  # their places among the run's classes
     dropped: dict[str, int]  # class that the run does not know -> its images, which are left out
     absent: list[str]  # classes of the run that the data set lacks
+    display_names: list[str]  # of ``classnames``, for people
+
+    def shown_as(self, ours: Mapping[str, str], theirs: Mapping[str, str]) -> Matched:
+        """The same as people read it: what may be answered, is absent, and was dropped.
+
+        Args:
+            ours: class of the run -> its display name; those that it lacks have their own.
+            theirs: the same of the data set.
+        """
+        return replace(
+            self,
+            dropped={theirs.get(name, name): images for name, images in self.dropped.items()},
+            absent=[ours.get(name, name) for name in self.absent],
+            display_names=[ours.get(name, name) for name in self.classnames],
+        )
 
 
 def of_other_names(names: Sequence[str], others: Sequence[str]) -> list[str]:
@@ -65,4 +80,5 @@ def match_classes(test: Iterable[Datum], theirs: Sequence[str], ours: Sequence[s
     if not items:
         raise DataError(f"no test image is of a class that the run knows: {', '.join(theirs)}; {', '.join(ours)}")
     absent = [ours[place] for key, place in known.items() if key not in shared]
-    return Matched(items, [ours[place] for place in columns], columns, dict(dropped), absent)
+    names = [ours[place] for place in columns]
+    return Matched(items, names, columns, dict(dropped), absent, names)

@@ -71,11 +71,16 @@ def evaluate(
     cfg = target_cfg(saved, dataset, root, options)
     data = find_dataset(cfg.DATASET.NAME)(cfg)
     matched = match_classes(data.test or [], data.classnames, saved.classnames, cfg.TEST.CROSS_CLASSES)
+    ours = dict(zip(saved.classnames, saved.display_names, strict=True))
+    matched = matched.shown_as(ours, data.spellings)
     print(describe(saved, cfg, matched))
     predictions = _predict(saved, cfg, matched, backbone, device)
     own = RunResult.read(finished) if finished.is_file() else None
     metrics = {key: own.metrics[key] for key in ("accuracy", "uar")} if own and epoch is None else None
-    source = {"run": str(run), "dataset": saved.cfg.DATASET.NAME, "classnames": saved.classnames, "metrics": metrics}
+    source = {
+        "run": str(run), "dataset": saved.cfg.DATASET.NAME, "title": title_of(saved.cfg),
+        "classnames": saved.classnames, "display_names": saved.display_names, "metrics": metrics,
+    }  # fmt: skip
     cfg.DATASET.NUM_SHOTS = saved.cfg.DATASET.NUM_SHOTS  # that the run learned from
     labels, scores = predictions.labels.numpy(), predictions.scores.numpy()
     result = RunResult(
@@ -88,9 +93,10 @@ def evaluate(
         device=str(device),
         config=yaml.safe_load(cfg.dump()),
         classnames=matched.classnames,
+        display_names=matched.display_names,
         images=[os.path.relpath(path, root) for path in predictions.impaths],
         skipped=data.skipped,
-        metrics=classification_metrics(labels, scores, matched.classnames),
+        metrics=classification_metrics(labels, scores, matched.display_names),
         labels=labels,
         predicted=predictions.predicted,
         learnable_values=sum(value.numel() for value in saved.prompts.values()),
@@ -140,18 +146,23 @@ def target_cfg(saved: SavedRun, dataset: str, root: str, options: Sequence[str])
     return cfg
 
 
+def title_of(cfg: CfgNode) -> str:
+    """A run's data set as people call it."""
+    return str(cfg.DATASET.get("TITLE") or cfg.DATASET.NAME)
+
+
 def describe(saved: SavedRun, cfg: CfgNode, matched: Matched) -> str:
     """What is evaluated on what, and what is left out by which rule."""
     left_out = ", ".join(f"{name} {count:,}" for name, count in matched.dropped.items())
     absent = ", ".join(matched.absent)
     rule = cfg.TEST.CROSS_CLASSES
-    trained = f"trained on {saved.cfg.DATASET.NAME}, seed {saved.seed}" if saved.prompts else "which learns nothing"
+    trained = f"trained on {title_of(saved.cfg)}, seed {saved.seed}" if saved.prompts else "which learns nothing"
     return "\n".join(
         [
-            f"{saved.method}, {trained}; tested on {cfg.DATASET.NAME}: {len(matched.items):,} images",
+            f"{saved.method}, {trained}; tested on {title_of(cfg)}: {len(matched.items):,} images",
             f"Dropped, of classes the run does not know: {sum(matched.dropped.values()):,} images"
             + (f" ({left_out})" if left_out else ""),
-            f"Classes that {cfg.DATASET.NAME} lacks: "
+            f"Classes that {title_of(cfg)} lacks: "
             + (f"{absent}; {CROSS_CLASSES[rule]} (TEST.CROSS_CLASSES {rule})" if absent else "none"),
         ]
     )

@@ -18,7 +18,7 @@ from mpafer.common.errors import CheckpointError
 from mpafer.common.extensions import broken_note
 from mpafer.common.options import closest
 from mpafer.engine.checkpoint import find_checkpoint, load_checkpoint
-from mpafer.engine.contents import checked, load_weights, run_identity, stored_config
+from mpafer.engine.contents import checked, display_names, load_weights, run_identity, stored_config
 from mpafer.engine.saving import checkpoint_folder
 from mpafer.evaluation.predictions import refuse_nonfinite
 from mpafer.inputs.reading import read_image
@@ -34,7 +34,8 @@ class SavedRun:
 
     cfg: CfgNode
     method: str
-    classnames: list[str]
+    classnames: list[str]  # for prompts, and to match classes by
+    display_names: list[str]  # for people
     seed: int
     epochs: int
     checkpoint: Path | None  # None: the method learns nothing
@@ -57,13 +58,15 @@ def read_run(run: str | Path, epoch: int | None = None) -> SavedRun:
     if results.is_file() and not (result := RunResult.read(results)).learnable_values:
         cfg = CfgNode(result.config)
         activation = cfg.MODEL.BACKBONE.get("ACTIVATION") or QUICKGELU  # older runs had no other
-        return SavedRun(cfg, result.trainer, list(result.classnames), result.seed, 0, None, "", activation, {})
+        names = list(result.classnames), list(result.display_names)
+        return SavedRun(cfg, result.trainer, *names, result.seed, 0, None, "", activation, {})
     path = find_checkpoint(checkpoint_folder(run), epoch)
     state = checked(load_checkpoint(path), path)
     identity, cfg = run_identity(state, path), stored_config(state, path)
     return SavedRun(
-        cfg, identity["method"], identity["classnames"], state["extra"].get("seed", cfg.get("SEED", -1)),
-        state["epoch"], path, identity["backbone"], identity["activation"], state["state_dict"],
+        cfg, identity["method"], identity["classnames"], display_names(state, path),
+        state["extra"].get("seed", cfg.get("SEED", -1)), state["epoch"], path,
+        identity["backbone"], identity["activation"], state["state_dict"],
     )  # fmt: skip
 
 

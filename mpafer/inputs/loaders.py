@@ -130,6 +130,7 @@ class DataManager:
         self.test_loader = evaluated(dataset.test)
         self.num_classes: int = dataset.num_classes
         self.classnames: list[str] = [dataset.lab2cname[label] for label in range(self.num_classes)]
+        self.display_names: list[str] = list(getattr(dataset, "display_names", self.classnames))
         if cfg.VERBOSE:
             self.show_dataset_summary(cfg.DATASET.NAME)
 

@@ -54,9 +54,9 @@ def ablate(name: str, folders: Sequence[str | Path], where: Sequence[str] = ()) 
     warnings = [f"{ablation.name}: no result of '{label}'" for label in _absent(ablation, labels)]
     warnings += add_differences(rows, experiments, reference, f"'{ablation.reference}'", ablation.name)
     return Comparison(
-        title=f"{ablation.title}, {first.dataset}",
-        dataset=first.dataset,
-        classnames=list(first.classnames),
+        title=f"{ablation.title}, {first.title}",
+        dataset=first.title,
+        classnames=list(first.display_names),
         images=len(first.images),
         reference=ablation.reference,
         blocks=[Block(shots, rows, experiments)],

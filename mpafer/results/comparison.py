@@ -66,12 +66,11 @@ def compare(experiments: Sequence[Experiment], reference: str = "MPAFER", shots:
         warnings += add_differences(rows, chosen, references[0] if references else None, reference, shots_name(each))
         blocks.append(Block(each, rows, chosen))
     first = experiments[0].runs[0]
-    own = (first.trained_on, first.trained_classes) == (first.dataset, list(first.classnames))
-    name = first.dataset if own else _named_with_source(first)
+    name = _name(first)
     return Comparison(
         title=f"Methods on {name}",
         dataset=name,
-        classnames=list(first.classnames),
+        classnames=list(first.display_names),
         images=len(first.images),
         reference=reference,
         blocks=blocks,
@@ -82,10 +81,13 @@ def compare(experiments: Sequence[Experiment], reference: str = "MPAFER", shots:
     )
 
 
-def _named_with_source(run: RunResult) -> str:
-    if run.trained_on != run.dataset:
-        return f"{run.dataset}, trained on {run.trained_on}"
-    return f"{run.dataset} ({', '.join(run.classnames)}), trained on {', '.join(run.trained_classes)}"
+def _name(run: RunResult) -> str:
+    """The data set's title, and what the run was trained on where that is another set or has other classes."""
+    if (run.trained_on, run.source_title) != (run.dataset, run.title):
+        return f"{run.title}, trained on {run.source_title}"
+    if run.trained_classes != list(run.classnames):
+        return f"{run.title} ({', '.join(run.display_names)}), trained on {', '.join(run.trained_classes)}"
+    return run.title
 
 
 def _order(shots: int) -> float:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mpafer.common.errors import DataError
+from mpafer.prompting.expressions import class_key
 from mpafer.results.document import DRAWN, Figure, Section, write_document
 from mpafer.results.experiments import Experiment, find_results, read_experiment
 from mpafer.results.rows import means, read_published
@@ -44,7 +45,7 @@ def cross_table(folders: Iterable[str | Path]) -> CrossTable:
     for run in (run for test in tests for run in test.runs):
         if run.cross is None:
             raise DataError(f"{run.file} is a run's own test, not one on another data set")
-    sources = sorted({run.trained_on for test in tests for run in test.runs})
+    sources = sorted({run.source_title for test in tests for run in test.runs})
     if len(sources) > 1:
         raise DataError(f"a table is of one data set trained on, these are of {', '.join(sources)}")
     rows, homes = [], dict[tuple[str, str], Row]()
@@ -56,35 +57,37 @@ def cross_table(folders: Iterable[str | Path]) -> CrossTable:
     rows += homes.values()
     rows.sort(key=lambda each: (each["tested_on"] != sources[0], each["tested_on"], each["method"], each["config"]))
     known = read_published()["cross"]
-    printed = known["rows"].get(sources[0])
+    printed = known["rows"].get(tests[0].runs[0].trained_on)
     return CrossTable(sources[0], rows, printed and {"source": known["source"], "rows": printed})
 
 
 def _alike(run: RunResult) -> dict[str, Any]:
-    """What runs of one row share."""
+    """What runs of one row share; of classes their spelling may differ, as older results have no display names."""
     cross = run.cross or {}
     return {
         "dataset": run.dataset, "trainer": run.trainer, "num_images": len(run.images), "classnames": run.classnames,
-        "trained_on": run.trained_on, **{key: cross[key] for key in ("rule", "dropped", "absent")},
+        "trained_on": run.trained_on, "rule": cross["rule"],
+        "dropped": {class_key(name): images for name, images in cross["dropped"].items()},
+        "absent": list(map(class_key, cross["absent"])),
     }  # fmt: skip
 
 
 def _row(test: Experiment) -> Row:
     """The seeds of one experiment."""
     runs = test.runs
-    first = _alike(runs[0])
+    first, cross = _alike(runs[0]), runs[0].cross or {}
     for run in runs[1:]:
         for key, value in _alike(run).items():
             if value != first[key]:
                 raise DataError(f"{runs[0].file} and {run.file} differ in {key}: {first[key]}, {value}")
     return {
-        "tested_on": first["dataset"],
+        "tested_on": runs[0].title,
         "method": first["trainer"],
         "config": test.folder.name.replace(f"_TEST.CROSS_CLASSES={first['rule']}", ""),
-        "lacking": first["absent"],
+        "lacking": cross["absent"],
         "rule": first["rule"],
         "images": first["num_images"],
-        "dropped": first["dropped"],
+        "dropped": cross["dropped"],
         "seeds": [run.seed for run in runs],
         "n": len(runs),
         **means([run.metrics for run in runs], METRICS),
@@ -98,7 +101,7 @@ def _home(row: Row, runs: Sequence[RunResult]) -> Row | None:
     if not all(own):
         return None
     config = Path(sources[0]["run"]).parent.name  # without the options of the other test
-    changes = {"tested_on": sources[0]["dataset"], "lacking": [], "rule": "", "images": None, "dropped": {}}
+    changes: Row = {"tested_on": runs[0].source_title, "lacking": [], "rule": "", "images": None, "dropped": {}}
     return row | changes | {"config": config} | means(own, METRICS)
 
 

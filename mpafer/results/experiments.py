@@ -98,9 +98,10 @@ def read_experiments(groups: Mapping[Path, Sequence[Path]]) -> list[Experiment]:
 def check_alike(experiments: Sequence[Experiment]) -> None:
     """Raises DataError where experiments are of several data sets, which cannot stand in one table."""
     runs = [run for entry in experiments for run in entry.runs]
+    compared = {"dataset": "data sets", "trained_on": "data sets trained on", "classnames": "classes", "trained_classes": "classes trained on"}
     for run in runs:
-        for key, what in (("dataset", "data sets"), ("trained_on", "data sets trained on"),
-                          ("classnames", "classes"), ("trained_classes", "classes trained on")):  # fmt: skip
+        titled = {"source_title": "data sets trained on"} if run.cross else {}  # its training images are not known
+        for key, what in (compared | titled).items():
             theirs, ours = getattr(runs[0], key), getattr(run, key)
             if theirs != ours:
                 raise DataError(
@@ -165,7 +166,7 @@ def _refuse_doubles(experiments: Sequence[Experiment]) -> None:
 
 
 def aligned(experiments: Sequence[Experiment]) -> list[Experiment]:
-    """The same experiments with every run's images in the order of the first run's.
+    """The same experiments with every run's images in the order of the first run's, and classes called as there.
 
     A validation set is drawn by the seed: there it is the order of the first run with that seed.
 
@@ -175,8 +176,10 @@ def aligned(experiments: Sequence[Experiment]) -> list[Experiment]:
     drawn = all(entry.learns and run.split == "val" for entry in experiments for run in entry.runs)
     firsts: dict[int, RunResult] = {}
 
+    names = experiments[0].runs[0].display_names
+
     def align(run: RunResult) -> RunResult:
-        return _align(run, firsts.setdefault(run.seed if drawn else 0, run))
+        return _align(run, firsts.setdefault(run.seed if drawn else 0, run)).shown_as(names)
 
     return [replace(entry, runs=tuple(map(align, entry.runs))) for entry in experiments]
 

@@ -93,7 +93,7 @@ def confusion_shares(entry: Experiment) -> NDArray[Any]:
 
 def draw_confusion(entry: Experiment, title: str, path: Path) -> None:
     """The confusion matrix of an experiment in percent."""
-    shares, names = confusion_shares(entry), list(entry.runs[0].classnames)
+    shares, names = confusion_shares(entry), list(entry.runs[0].display_names)
     places = range(len(names))
 
     def draw(axes: Axes) -> None:

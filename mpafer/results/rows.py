@@ -46,7 +46,7 @@ def make_row(entry: Experiment, shots: int, method: str) -> Row:
     }
     row |= means([run.metrics for run in runs])
     row["recall"], row["recall_sd"] = {}, {}
-    for name in runs[0].classnames:
+    for name in runs[0].display_names:
         recalls = (run.metrics["per_class_recall"].get(name) for run in runs)
         row["recall"][name], row["recall_sd"][name] = mean_sd(recalls)
     for key in COSTS:

@@ -33,7 +33,7 @@ class RunResult:
     engine: Mapping[str, str]  # name and version of what ran it
     device: str
     config: Mapping[str, Any]  # the tree
-    classnames: Sequence[str]  # C
+    classnames: Sequence[str]  # C, for prompts and to match classes by
     metrics: Mapping[str, Any]  # of `mpafer.evaluation.metrics`, in percent
     images: Sequence[str]  # N paths, relative to the data root
     labels: NDArray[Any]  # [N]
@@ -49,10 +49,14 @@ class RunResult:
     skipped: Mapping[str, int] = field(default_factory=dict)  # reason -> files among the images that were not used
     cross: Mapping[str, Any] | None = None  # of a test on other data or classes: which run that is, what was left out
     versions: Mapping[str, str] = field(default_factory=versions)
+    display_names: Sequence[str] = ()  # C, for people, and the keys of per_class_recall; () = the class names
     made_of: Mapping[str, str] = field(default_factory=dict)  # fingerprints, see `mpafer.common.identity`
     commit: str = field(default_factory=commit)
     schema: int = SCHEMA
     file: Path = Path()  # where it was read
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "display_names", self.display_names or self.classnames)
 
     @property
     def correct(self) -> NDArray[Any]:
@@ -70,9 +74,25 @@ class RunResult:
         source = self.cross["source"] if self.cross else {}
         return list(source.get("classnames", self.classnames))
 
+    @property
+    def title(self) -> str:
+        """The data set's name for people: DATASET.TITLE, or else `dataset`."""
+        return str(self.config.get("DATASET", {}).get("TITLE") or self.dataset)
+
+    @property
+    def source_title(self) -> str:
+        """The name for people of the data set trained on."""
+        return self.cross["source"].get("title", self.trained_on) if self.cross else self.title
+
     def reordered(self, order: Sequence[int], images: Sequence[str]) -> RunResult:
         """The same with its images in another order, which is that of ``images``."""
         return replace(self, images=images, labels=self.labels[order], predicted=self.predicted[order])
+
+    def shown_as(self, names: Sequence[str]) -> RunResult:
+        """The same with its classes called by other names [C] for people."""
+        recall = self.metrics["per_class_recall"]
+        renamed = {name: recall.get(own) for name, own in zip(names, self.display_names, strict=True)}
+        return replace(self, display_names=names, metrics={**self.metrics, "per_class_recall": renamed})
 
     def write(self, folder: str | Path, scores: NDArray[Any]) -> None:
         """Write scores.npz and then results.json.

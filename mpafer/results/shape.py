@@ -45,10 +45,10 @@ _WORDS: dict[Check, str] = {
 # Dotted key -> what it must be where it is there.
 _VALUES: dict[str, Check] = {
     "schema": is_whole, "trainer": is_text, "dataset": is_text, "split": is_text, "seed": is_whole, "epochs": is_whole,
-    "engine": is_tree, "device": is_text, "classnames": is_texts, "learnable_values": is_whole,
-    "checkpoint_bytes": is_whole, "train_seconds": is_number, "images_per_second": is_number,
-    "peak_memory_bytes": is_whole, "peak_memory_of": is_text, "fewshot_images": is_texts, "versions": is_tree,
-    "commit": is_text,
+    "engine": is_tree, "device": is_text, "classnames": is_texts, "display_names": is_texts,
+    "learnable_values": is_whole, "checkpoint_bytes": is_whole, "train_seconds": is_number,
+    "images_per_second": is_number, "peak_memory_bytes": is_whole, "peak_memory_of": is_text,
+    "fewshot_images": is_texts, "versions": is_tree, "commit": is_text,
     "config": is_tree, "config.DATASET": is_tree, "config.DATASET.NUM_SHOTS": is_whole, "config.MODEL": is_tree,
     "config.MODEL.BACKBONE": is_tree, "config.TRAINER": is_tree, "config.TEST": is_tree,
     "metrics": is_tree, "metrics.accuracy": is_figure, "metrics.uar": is_figure, "metrics.macro_f1": is_figure,
@@ -65,4 +65,7 @@ def wrong_value(content: Mapping[str, Any]) -> str:
             owner = owner.get(node, {}) if isinstance(owner, dict) else {}
         if name in owner and not is_right(owner[name]):
             return f"its {key} is {owner[name]!r:.60}, not {_WORDS[is_right]}"
+    shown = content.get("display_names")
+    if shown and len(shown) != len(content["classnames"]):
+        return "its display_names and classnames differ in number"
     return ""

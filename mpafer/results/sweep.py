@@ -47,7 +47,7 @@ def write_sweep(title: str, points: Sequence[tuple[Point, int, Path]], out: str 
     body: list[str | Table | Figure] = [Table(_columns(keys), rows), NOTE]
     body += [DRAWN] if first.dataset.startswith("SketchFER") else []
     ran_on = Section("Runs", 2, ["; ".join(provenance(list(experiments.values()))) + "."], detail=True)
-    content = {"dataset": first.dataset, "split": first.split, "keys": keys, "rows": rows, "warnings": warnings}
+    content = {"dataset": first.title, "split": first.split, "keys": keys, "rows": rows, "warnings": warnings}
     document = [Section(title, 1, body), ran_on]
     write_document(document, out, "sweep", csv=as_csv(runs), content=content, warnings=warnings)
 

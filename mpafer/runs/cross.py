@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mpafer.results.schema import RESULTS
 from mpafer.runs.catalog import check_dataset
-from mpafer.runs.folders import Pairs, slug
+from mpafer.runs.folders import Pairs, dataset_folder, slug
 
 
 @dataclass(frozen=True)
@@ -78,8 +78,11 @@ def plan(
         options: KEY VALUE pairs of the test.
     """
     home = Path(out, "cross_dataset", source)
-    return [
-        CrossTest(run, target, home / target / method / f"{run.parent.name}{slug(options)}" / run.name, data, options)
-        for target in targets
-        for run in trained
-    ]
+    tests = []
+    for target in targets:
+        place = home / dataset_folder(target, options) / method
+        tests += [
+            CrossTest(run, target, place / f"{run.parent.name}{slug(options)}" / run.name, data, options)
+            for run in trained
+        ]
+    return tests

@@ -17,7 +17,7 @@ from mpafer.configs import ROOT, shipped
 from mpafer.results.experiments import ALL, shots_name
 from mpafer.results.schema import RESULTS
 from mpafer.runs.catalog import check_dataset, learns, method_file
-from mpafer.runs.folders import Pairs, slug
+from mpafer.runs.folders import Pairs, dataset_folder, slug
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,10 @@ class Place:
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[\w.+=-]*", self.tag):
             raise OptionError(f"TAG is part of a folder's name: letters, digits and . _ + = -, not {self.tag!r}")
+
+    def of(self, dataset: str, options: Pairs) -> Path:
+        """The folder of all results of a data set."""
+        return Path(self.out, dataset_folder(dataset, options))
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,7 @@ class Job:
     def group(self) -> Path:
         """The folder of this run's seeds."""
         settings = settings_name(f"{self.cfg}_{shots_name(self.shots)}", self.options, self.place)
-        return Path(self.place.out, self.dataset, self.method, settings)
+        return self.place.of(self.dataset, self.options) / self.method / settings
 
     @property
     def folder(self) -> Path:

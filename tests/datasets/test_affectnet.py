@@ -116,7 +116,8 @@ def test_case_of_endings_duplicates_and_missing_images(cfg, tmp_path, caplog):
     with caplog.at_level(logging.WARNING, "mpafer.datasets"):
         data = AffectNet8(cfg)
     assert sorted(d.classname for d in data.train_x if d.impath.endswith(name)) == ["neutral", "surprise"]
-    assert "2 images of training.csv are missing, for example 1/nowhere.jpg" in caplog.text
+    assert f"2 images of training.csv are missing (first: {folder}/" in caplog.text
+    assert data.skipped["images of training.csv are missing"] == 2
     assert "train: 17 images (published 287651)" in caplog.text and "neutral 2 (published 74874)" in caplog.text
 
 
@@ -189,7 +190,8 @@ def test_annotations_and_images_without_the_other(cfg, tmp_path, caplog):
     (folder / "annotations/2_exp.npy").unlink()
     with caplog.at_level(logging.WARNING, "mpafer.datasets"):
         assert len(AffectNet8(cfg).train_x) == 14
-    assert "have no image, for example 0_exp.npy" in caplog.text and "no annotation, for example 2.jpg" in caplog.text
+    assert "have no image (first: " in caplog.text and "have no annotation (first: " in caplog.text
+    assert f"{folder}/images/2.jpg" in caplog.text and "0_exp.npy" in caplog.text
 
 
 @pytest.mark.parametrize("value", ["12", "-1", "3.7", 3.7, "happy", np.zeros(3), ""])

@@ -87,7 +87,7 @@ def test_drawn_faces_are_ok(check, tmp_path):
     assert status == 0 and printed.splitlines()[-1] == "OK" and not report["findings"]
     status, printed, report = check(name="sketchfer")
     assert status == 0 and printed.splitlines()[-1] == "OK"
-    assert kinds(report) == ["unlisted"], "the images of contempt: a note"
+    assert kinds(report) == ["left_out"], "the images of contempt: a note"
 
 
 # --- damaged --------------------------------------------------------------------------------------

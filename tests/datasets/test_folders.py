@@ -36,6 +36,25 @@ def test_compound(cfg, tmp_path, caplog, base, name):
     assert RAFDBCompound(cfg).classnames == ["sadly angry", "happily surprised"]
 
 
+def test_compound_in_another_order(cfg, tmp_path, caplog):
+    """CLASS_IDS was no option of the compound part."""
+    make_compound(tmp_path)
+    with caplog.at_level(logging.INFO, "mpafer.datasets"):
+        before = {d.impath: d.classname for d in RAFDBCompound(cfg).train_x}
+    assert "numbers are read as 1 = happily surprised, 2 = happily disgusted," in caplog.text
+    names = list(COMPOUND)[::-1]
+    cfg.DATASET.CLASS_IDS = ",".join(f"{number}={name.replace(' ', '_')}" for number, name in enumerate(names, start=1))
+    after = {d.impath: d.classname for d in RAFDBCompound(cfg).train_x}
+    assert after == {path: names[list(COMPOUND).index(name)] for path, name in before.items()}
+    for wrong, message in (
+        ("affectnet", "classes here are compound: take rafdb_compound"),
+        ("1=happy", "unknown comp"),
+    ):
+        cfg.DATASET.CLASS_IDS = wrong
+        with pytest.raises(ValueError, match=rf"DATASET\.CLASS_IDS.*{message}"):
+            RAFDBCompound(cfg)
+
+
 def test_compound_of_the_wrong_size(cfg, tmp_path):
     make_compound(tmp_path, line="train_99.jpg 12")
     with pytest.raises(ValueError, match=r"line 34.*label from 1 to 11"):
@@ -103,7 +122,7 @@ def test_fewer_classes_and_contempt(cfg, tmp_path, caplog):
     with caplog.at_level(logging.WARNING, "mpafer.datasets"):
         data = FERFolder(cfg)
     assert data.classnames == ["fear", "happiness", "contempt"] and tally(data.test) == {"happiness": 1}
-    assert "test has ['sadness'], which are not among the training classes" in caplog.text
+    assert "test has ['sad'], which are not among the training classes" in caplog.text
 
 
 @pytest.mark.parametrize("splits", [{"test": ["happy", "angry"]}, {"": ["happy", "angry"]}])
@@ -181,7 +200,7 @@ def test_parts_that_are_missing(cfg, tmp_path, caplog):
     next((folder / "train/happy").iterdir()).unlink()
     with (
         caplog.at_level(logging.WARNING, "mpafer.datasets"),
-        pytest.raises(MissingDataError, match="no training image of happiness"),
+        pytest.raises(MissingDataError, match="no training image of happy"),
     ):
         FERFolder(cfg)
     assert "no image in happy of" in caplog.text

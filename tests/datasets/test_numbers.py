@@ -12,9 +12,10 @@ from mpafer.datasets.affectnet import TRAIN, AffectNet7, AffectNet8
 from mpafer.datasets.fer2013 import FER2013 as FER2013Set
 from mpafer.datasets.ferfolder import FERFolder
 from mpafer.datasets.ferplus import FERPlus
-from mpafer.datasets.labels import AFFECTNET_IDS, FERPLUS_IDS
+from mpafer.datasets.labels import AFFECTNET_IDS, CKPLUS_IDS, COMPOUND_IDS, FERPLUS_IDS
 from mpafer.datasets.numbers import ORDERS, alphabetical, better_order, number_classes, read_order
 from mpafer.datasets.rafdb import RAFDB
+from mpafer.prompting.expressions import own_class
 
 EIGHT = [str(i) for i in range(8)]
 ALPHABET = ["anger", "contempt", "disgust", "fear", "happiness", "neutral", "sadness", "surprise"]
@@ -28,7 +29,8 @@ def test_orders():
     assert list(read_order("alphabetical", range(7)).values()) == [name for name in ALPHABET if name != "contempt"]
     assert all(read_order(name, ()) == ids for name, ids in ORDERS.items())
     assert read_order("0=happy, 3=Angry", ()) == {0: "happiness", 3: "anger"}
-    assert read_order("0=Very_bored", (), own=True) == {0: "very bored"}
+    assert read_order("0=Very_bored", (), own_class) == {0: "very bored"}
+    assert read_order("ckplus", ()) == CKPLUS_IDS and read_order("rafdb_compound", ()) == COMPOUND_IDS
 
 
 @pytest.mark.parametrize(

@@ -121,7 +121,7 @@ def test_another_data_set_goes_through_the_runs_transform(world: Path, run: Path
     assert record["dataset"] == "SketchFER8" and record["split"] == "test"
     assert record["cross"] == {
         "source": {
-            "run": str(run), "dataset": "RAFDB", "classnames": SEVEN,
+            "run": str(run), "dataset": "RAFDB", "title": "RAFDB", "classnames": SEVEN, "display_names": SEVEN,
             "metrics": {key: results(run)["metrics"][key] for key in ("accuracy", "uar")},
         },
         "rule": "keep", "dropped": {"contempt": contempt}, "absent": [],

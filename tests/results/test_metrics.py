@@ -135,9 +135,9 @@ def write(directory: Path, sample, **changes) -> Path:
 
 KEYS = {
     "schema", "trainer", "dataset", "split", "seed", "epochs", "engine", "versions", "commit", "device", "config",
-    "classnames", "metrics", "num_images", "predictions", "scores_file", "learnable_values", "checkpoint_bytes",
-    "train_seconds", "images_per_second", "fewshot_images", "fewer_images", "skipped", "made_of", "peak_memory_bytes",
-    "peak_memory_of",
+    "classnames", "display_names", "metrics", "num_images", "predictions", "scores_file", "learnable_values",
+    "checkpoint_bytes", "train_seconds", "images_per_second", "fewshot_images", "fewer_images", "skipped", "made_of",
+    "peak_memory_bytes", "peak_memory_of",
 }  # fmt: skip
 
 
