@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from mpafer.clip import Clip
+from mpafer.common.distributed import world_size
 from mpafer.common.options import Options, option
 from mpafer.prompting.descriptions import Description, load_descriptions
 from mpafer.prompting.losses import DISTANCES, contrastive_alignment
@@ -42,6 +43,7 @@ class MPAFEROptions(Options):
     token_loss: bool = True
     pooling: str = option("mean", choices=POOLINGS)  # of a prompt's tokens, for the token-level loss
     prototype_loss: str = option("cosine", choices=(*DISTANCES, "none"))
+    prototype_sum: bool = False  # over the batch, as the paper is said to write it, instead of its mean
     prototype_shots: int = option(-1, least=-1, refused=(0,))  # images a prototype; -1 = all
     beta: float = option(1.0, least=0)  # weight of the text side
     gamma: float = option(1.0, least=0)  # weight of the prototypes
@@ -99,6 +101,8 @@ class MPAFERModel(PromptedClip):
         if options.prototype_loss != "none" and self.prototypes is not None:
             distance = DISTANCES[options.prototype_loss]
             losses["prototype_loss"] = options.gamma * distance(out.image, self.prototypes[labels])
+            if options.prototype_sum:  # processes average their gradients, and each has its part of the batch
+                losses["prototype_loss"] = losses["prototype_loss"] * len(labels) * world_size()
         return losses
 
 

@@ -37,9 +37,14 @@ def l1_distance(a: Tensor, b: Tensor) -> Tensor:
     return (F.normalize(a, dim=-1) - F.normalize(b, dim=-1)).abs().sum(dim=-1).mean()
 
 
+def l1_distance_per_entry(a: Tensor, b: Tensor) -> Tensor:
+    """`l1_distance` averaged over the D entries too, PromptSRC's habit: smaller by the factor D (512 in ViT-B/16)."""
+    return l1_distance(a, b) / a.shape[-1]
+
+
 def cosine_distance(a: Tensor, b: Tensor) -> Tensor:
     """Mean over rows of ``1 - sim(a, b)``: [M, D], [M, D] -> scalar."""
     return 1 - F.cosine_similarity(a, b, dim=-1).mean()
 
 
-DISTANCES = {"l1": l1_distance, "cosine": cosine_distance}
+DISTANCES = {"l1": l1_distance, "l1_mean": l1_distance_per_entry, "cosine": cosine_distance}

@@ -30,9 +30,10 @@ VALUES: dict[str, tuple[Any, ...]] = {
     "logit_scale": (0.0, 50.0),
     "pooling": ("mean", "max"),
     "tau": (0.01, 0.07, 1.0),
-    "prompt_loss": ("contrastive", "l1", "cosine", "none"),
+    "prompt_loss": ("contrastive", "l1", "l1_mean", "cosine", "none"),
     "token_loss": (True, False),
-    "prototype_loss": ("l1", "cosine", "none"),
+    "prototype_loss": ("l1", "l1_mean", "cosine", "none"),
+    "prototype_sum": (False, True),
     "prototype_shots": (-1, 1),
     "beta": (0, 1, 2.5),
     "gamma": (0, 1, 2.5),
@@ -133,8 +134,10 @@ def test_the_objective_is_the_sum_of_its_terms() -> None:
     torch.testing.assert_close(losses["token_loss"], contrastive_alignment(soft, plain.hard_tokens, 0.07))
     for options, name, expected in (
         ({"prompt_loss": "l1"}, "prompt_loss", l1_distance(out.text, plain.hard_text)),
+        ({"prompt_loss": "l1_mean"}, "prompt_loss", l1_distance(out.text, plain.hard_text) / 32),
         ({"prompt_loss": "cosine"}, "prompt_loss", cosine_distance(out.text, plain.hard_text)),
         ({"prototype_loss": "l1"}, "prototype_loss", l1_distance(out.image, plain.prototypes[labels])),
+        ({"prototype_sum": True}, "prototype_loss", 9 * losses["prototype_loss"]),  # 9 images in the batch
         ({"beta": 3}, "token_loss", 3 * losses["token_loss"]),
         ({"beta": 3}, "prompt_loss", 3 * losses["prompt_loss"]),
         ({"gamma": 3}, "prototype_loss", 3 * losses["prototype_loss"]),
