@@ -190,10 +190,7 @@ class PromptTrainer(Trainer):
 
     def check_state(self, state: dict[str, Any], path: Path, *, resuming: bool) -> None:
         check_identity(state, path, self.identity(), resuming=resuming, bound_by=self.bound_by)
-        defaults = self.Options().node()
-        check_options(
-            state, path, self.cfg, self.node, defaults, self.made_of, resuming=resuming, force=self.force
-        )  # fmt: skip
+        check_options(state, path, self.cfg, self.node, self.made_of, resuming=resuming, force=self.force)
 
     def weights_loaded(self, state: dict[str, Any], path: Path) -> None:
         note_whose_weights(self, state, path)

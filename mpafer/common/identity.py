@@ -17,6 +17,13 @@ FREE = ("OUTPUT_DIR", "RESUME", "DATASET.ROOT", "DATASET.TITLE", "DATALOADER.NUM
         "TRAIN.CHECKPOINT_FREQ", "TEST.PER_CLASS_RESULT", "TEST.COMPUTE_CMAT", "TEST.CROSS_CLASSES")  # fmt: skip
 GUESSED = ("MODEL.BACKBONE.ACTIVATION",)  # "" until the weights are read
 ANSWERS = ("TRAINER.", "INPUT.SIZE", "INPUT.INTERPOLATION", "INPUT.PIXEL_")  # what a trained run's answers hang on
+LATER = {  # options younger than the first runs whose results are read -> what runs before them did
+    "TRAINER.IVLP.PROMPT_FIRST_VISION": 1,
+    "TRAINER.MPAFER.PROTOTYPE_SUM": False,
+    "TRAINER.MPAFER.VISUAL_FIRST": 1,
+    "TRAINER.PROMPTSRC.PROMPT_FIRST_VISION": 1,
+    "TRAINER.VPT.PROMPT_FIRST_VISION": 1,
+}
 MADE_OF = {  # entries of `made_of` -> what they are; contents say all that names, sizes and labels do
     "backbone": "CLIP's weights",
     "texts": "description texts",
@@ -33,11 +40,12 @@ def differences(
 
     Args:
         theirs: a config tree.
-        ours: another; keys that one of them lacks are not compared: an older run has fewer.
+        ours: another. An older run has fewer keys: one that it lacks counts as LATER says, or else is not compared.
         node: a method's; other methods' options do not count: older runs stored them all.
         free: more keys that do not count.
     """
     a, b = ({key: as_yaml_has_it(value) for key, value in leaves(CfgNode(dict(tree)))} for tree in (theirs, ours))
+    a, b = ({key: LATER[key] for key in LATER if key in a.keys() | b.keys()} | tree for tree in (a, b))
     return {
         key: (a[key], b[key])
         for key in sorted(a.keys() & b.keys())

@@ -9,7 +9,6 @@ from typing import Any
 from yacs.config import CfgNode
 
 from mpafer.common.config import set_value
-from mpafer.common.defaults import add_keys
 from mpafer.common.errors import CheckpointError
 from mpafer.common.identity import differences, listed, made_of_differences, other_answers
 from mpafer.engine.contents import run_identity, stored_config
@@ -50,9 +49,15 @@ def _why_no_other_names(bound_by: str, theirs: Sequence[str], ours: Sequence[str
 
 
 def check_options(
-    state: Mapping[str, Any], path: Path, cfg: CfgNode, node: str, defaults: Mapping[str, Any],
-    made_of: Mapping[str, str], *, resuming: bool, force: bool,
-) -> None:  # fmt: skip
+    state: Mapping[str, Any],
+    path: Path,
+    cfg: CfgNode,
+    node: str,
+    made_of: Mapping[str, str],
+    *,
+    resuming: bool,
+    force: bool,
+) -> None:
     """Refuse a checkpoint of a run with other options; to evaluate it, with others of those that answers hang on.
 
     Args:
@@ -60,7 +65,6 @@ def check_options(
         path: where it was read.
         cfg: the run's config.
         node: of the method's options, under TRAINER.
-        defaults: the values of the method's options that are younger than the checkpoint.
         made_of: of the run.
         resuming: the run goes on from it.
         force: evaluate all the same.
@@ -69,8 +73,6 @@ def check_options(
         CheckpointError: with both values of what differs.
     """
     config = stored_config(state, path)
-    if node in config.get("TRAINER", {}):
-        add_keys(config.TRAINER[node], dict(defaults))
     if resuming:
         differing = differences(config, cfg, node)
         differing |= made_of_differences(state["extra"].get("made_of", {}), made_of)

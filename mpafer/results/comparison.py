@@ -75,7 +75,7 @@ def compare(experiments: Sequence[Experiment], reference: str = "MPAFER", shots:
         reference=reference,
         blocks=blocks,
         provenance=provenance(experiments),
-        published=published(first.dataset) if own else None,
+        published=published(first.dataset) if name == first.title else None,
         warnings=warnings,
         split=first.split,
     )

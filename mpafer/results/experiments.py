@@ -98,7 +98,12 @@ def read_experiments(groups: Mapping[Path, Sequence[Path]]) -> list[Experiment]:
 def check_alike(experiments: Sequence[Experiment]) -> None:
     """Raises DataError where experiments are of several data sets, which cannot stand in one table."""
     runs = [run for entry in experiments for run in entry.runs]
-    compared = {"dataset": "data sets", "trained_on": "data sets trained on", "classnames": "classes", "trained_classes": "classes trained on"}
+    compared = {
+        "dataset": "data sets",
+        "trained_on": "data sets trained on",
+        "classnames": "classes",
+        "trained_classes": "classes trained on",
+    }
     for run in runs:
         titled = {"source_title": "data sets trained on"} if run.cross else {}  # its training images are not known
         for key, what in (compared | titled).items():

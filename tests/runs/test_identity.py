@@ -14,9 +14,13 @@ from PIL import Image
 from support.commands import invoke
 from support.runs import SMALL, environment, interrupt, make_trainer, make_world, results, train_in_process
 
+from mpafer.common.config import leaves
+from mpafer.common.defaults import default_config
 from mpafer.common.errors import CheckpointError
-from mpafer.common.identity import differences, made_of_differences
+from mpafer.common.identity import FREE, LATER, differences, made_of_differences
+from mpafer.datasets import DATASETS
 from mpafer.results.experiments import find_results
+from mpafer.run_config import add_options, methods
 
 FAST = SMALL | {"OPTIM.MAX_EPOCH": "1"}
 
@@ -229,6 +233,22 @@ def test_a_comparison_is_of_one_copy_of_the_data(world: Path) -> None:
     edit(other / "results.json", lambda content: content["made_of"].update(test_contents="28 images 00"))
     with pytest.raises(SystemExit, match=r"are of different images \(test images and labels '28 images"):
         invoke("compare", str(world / "out/rafdb"), "--reference", "CoOp")
+
+
+def test_an_option_that_older_runs_lack_has_the_value_that_they_ran_with() -> None:
+    older, plain, summed = (
+        {"TRAINER": {"MPAFER": {"BETA": 1} | more}} for more in ({}, {"PROTOTYPE_SUM": False}, {"PROTOTYPE_SUM": True})
+    )
+    assert differences(older, plain) == differences(plain, older) == {}
+    assert differences(older, summed) == {"TRAINER.MPAFER.PROTOTYPE_SUM": (False, True)}
+    assert differences(summed, older) == {"TRAINER.MPAFER.PROTOTYPE_SUM": (True, False)}
+
+
+def test_every_option_that_came_later_is_known_as_such() -> None:
+    first = (Path(__file__).parent / "first_options.txt").read_text("utf-8").split()  # never to be added to
+    config = default_config()
+    add_options(config, methods().values(), DATASETS.values())
+    assert {key for key, _ in leaves(config)} - {*first, *FREE} == LATER.keys()
 
 
 def test_what_counts() -> None:
