@@ -188,4 +188,6 @@ class PromptTrainer(Trainer):
         if differing and (resuming or not self.force):
             what = "was trained with other options" if resuming else "would answer otherwise, as it had other options"
             cure = "go on with the same, or elsewhere" if resuming else "name the same"
+            if resuming and "OPTIM.MAX_EPOCH" in differing:
+                cure = f"the schedule is that of all epochs, so to train for others begin anew; else {cure}"
             raise CheckpointError(f"{path} {what} ({listed(differing)}): {cure}, or --force")
