@@ -110,9 +110,22 @@ parquet shards (data/train-*.parquet ...)
         found = Found.of(*remembered(sources, "AffectNet csv 3", lambda: read_csv(source, pictures)))
         faces = self.choose(found, pictures)
         paths = [f"{pictures}/{face.file}" for face in faces]
-        if self.options.face_box >= 0:
+        if self.options.face_box < 0:
+            self.warn_of_two_labels(faces, source)
+        else:
             paths = self.cut(faces, paths, source, folder)
         return self.items(faces, paths)
+
+    def warn_of_two_labels(self, faces: list[Face], source: Path) -> None:
+        """Of whole pictures that stand in the list with several ids, as for several faces: all are taken."""
+        ids: dict[str, set[int]] = {}
+        for face in faces:
+            ids.setdefault(face.file, set()).add(face.emotion)
+        if several := [file for file, found in ids.items() if len(found) > 1]:
+            log.warning(
+                "%s: %s pictures stand in %s with several labels, for example %s: each is taken with all of them "
+                "(DATASET.FACE_BOX 0 cuts the faces out)", self.name, f"{len(several):,}", source, several[0],
+            )  # fmt: skip
 
     def cut(self, faces: list[Face], paths: list[str], source: Path, folder: Path) -> list[str]:
         """The faces cut out of the pictures; where one has no usable box, the whole picture."""

@@ -128,6 +128,9 @@ def class_rows(
     named = []
     for row in rows:
         label = row.label
+        if not label:
+            problems.report(DataError(f"{row.where}: {row.file} has no label; write it there, or delete the line"))
+            continue
         if label not in classes and is_number(label):
             known = f" ({min(ids)} to {max(ids)}): {CURE}" if ids else ""
             problems.report(DataError(f"{row.where}: {label!r} is neither a class nor the number of one{known}"))

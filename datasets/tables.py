@@ -79,9 +79,14 @@ def _cells(source: Path) -> tuple[str, list[Cells]]:
     sample = [line for line in written[:SAMPLE] if line.strip()]
     if not sample:
         raise DataError(f"{source} is empty")
-    delimiter = next((mark for mark in "\t,;" if all(mark in line for line in sample)), " ")
+    delimiter = next((mark for mark in "\t,;" if _divides(mark, sample)), " ")
     with readable(source):
         return delimiter, list(_split(written, delimiter))
+
+
+def _divides(mark: str, lines: Sequence[str]) -> bool:
+    """Whether a mark stands between columns: a header has it, whatever rows are short, or every line has."""
+    return (mark in lines[0] and is_header(lines[0].split(mark))) or all(mark in line for line in lines)
 
 
 def _split(written: Sequence[str], delimiter: str) -> Iterator[Cells]:

@@ -28,7 +28,7 @@ class Kind(click.ParamType):
 @click.command(context_settings=options.PAIRS)
 @click.option("--root", "--data", envvar="DATA", default="", metavar="DATA", help="Folder of the data sets.")
 @click.option("--json", "json_file", metavar="FILE", help="Write everything, unabridged; - = to stdout, and no text.")
-@click.option("--jobs", type=int, metavar="N", help="Processes that read images; default: one a core.")
+@click.option("--jobs", type=click.IntRange(1), metavar="N", help="Processes that read images; default: one a core.")
 @click.option(
     "--near-duplicates/--no-near-duplicates", "near", default=True, show_default=True,
     help="Look for pictures that are nearly equal, too.",

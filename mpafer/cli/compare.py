@@ -33,6 +33,7 @@ def command(dataset: str, words: tuple[str, ...], **chosen: Any) -> None:
     """
     with clear_errors():
         from mpafer.results.comparison_pages import write_comparison
+        from mpafer.run_config import find_method
         from mpafer.runs.catalog import default_cfg
         from mpafer.runs.comparison_plan import plan
         from mpafer.runs.plan import settings_name
@@ -46,6 +47,7 @@ def command(dataset: str, words: tuple[str, ...], **chosen: Any) -> None:
                 dataset, Path(dataset, "comparison"), reference, shots or None, chosen["cfg"].split() or None
             )
             return
+        find_method(reference.partition(" ")[0])  # before anything is run
         cfg, shots = chosen["cfg"] or default_cfg(dataset), shots or [16, -1]
         methods = chosen["methods"].replace(",", " ").split()
         jobs = plan(dataset, cfg, shots, pairs, methods, chosen["seeds"], place)

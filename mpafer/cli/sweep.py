@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import click
 
 from mpafer.cli import options
-from mpafer.common.errors import clear_errors
+from mpafer.common.errors import OptionError, clear_errors
 
 
 @click.command(context_settings=options.PAIRS)
@@ -36,6 +37,8 @@ def command(method: str, dataset: str, words: tuple[str, ...], **chosen: Any) ->
         from mpafer.runs.plan import settings_name
         from mpafer.runs.words import read_options
 
+        if not re.fullmatch(r"[\w.+=-]*", chosen["name"]):
+            raise OptionError(f"--name is a folder's name: letters, digits and . _ + = -, not {chosen['name']!r}")
         place, cfg = options.place(chosen), chosen["cfg"] or default_cfg(dataset)
         varied = [word for word in words if "=" in word and word.partition("=")[0].replace(".", "_").isidentifier()]
         fixed = read_options([word for word in words if word not in varied])

@@ -53,8 +53,10 @@ def read_pairs(words: Sequence[str]) -> Values:
     """The values of KEY VALUE words, decoded as yacs decodes them.
 
     Raises:
-        OptionError: a word is left over.
+        OptionError: a word is left over, or a flag.
     """
+    if flag := next((word for word in words if word.startswith("--")), ""):
+        raise OptionError(f"{flag} stands behind KEY VALUE pairs: put flags before them")
     if len(words) % 2:
         raise OptionError(f"options come as KEY VALUE pairs, but these are {len(words)} words: {' '.join(words)}")
     return {key: CfgNode._decode_cfg_value(text) for key, text in zip(words[::2], words[1::2], strict=True)}

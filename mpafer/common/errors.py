@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from mpafer.common.streams import speak_plainly
 
+_LONGEST_WORD = 500  # in a message; a file without blanks or ends of lines is one word
 _ENDED_WORKER = "DataLoader worker (pid"  # how torch's message begins
 
 
@@ -38,7 +40,7 @@ class MissingPackageError(UserError, ImportError):
 
 def user_message(error: BaseException) -> str | None:
     """The message to show instead of a traceback, or None where the traceback is needed."""
-    text = str(error).strip()
+    text = re.sub(rf"(\S{{{_LONGEST_WORD}}})\S+", r"\1...", str(error).strip())
     if isinstance(error, UserError):
         # a data loader raises its worker's error anew, with the worker's traceback before the message
         return text.rpartition(f"{type(error).__name__}: ")[2] if text.startswith("Caught ") else text

@@ -8,6 +8,7 @@ checkpoint.
 
 from __future__ import annotations
 
+import io
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -47,9 +48,11 @@ def save_checkpoint(
     """
     directory = Path(directory)
     path = directory / model_name if model_name else checkpoint_path(directory, epoch)
+    written = io.BytesIO()  # torch hides what goes wrong with a file, as a full disk
+    torch.save(state, written)
     for target in [path, checkpoint_path(directory)] if is_best else [path]:
         with atomic_file(target) as file:
-            torch.save(state, file)
+            file.write(written.getbuffer())
     if not model_name:
         with atomic_file(directory / _POINTER) as file:
             file.write(f"{path.name}\n".encode())
@@ -100,6 +103,8 @@ def load_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, An
         CheckpointError: the file is cut short, or something else; says what.
     """
     path = Path(path)
+    if not path.parent.is_dir():
+        raise MissingFileError(f"no folder {path.parent}: name the folder of a run, which has it")
     if not path.is_file():
         there = ", ".join(sorted(p.name for p in path.parent.glob("model*"))) or "no checkpoint"
         raise MissingFileError(f"no checkpoint at {path}; {path.parent} holds {there}")

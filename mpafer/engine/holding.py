@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 
 from mpafer.common import distributed
 from mpafer.common.errors import UserError
-from mpafer.common.files import is_running
+from mpafer.common.files import is_running, write_text
 
 LOCK, HOLDER = ".lock", ".holder"
 ENDING = 30.0  # seconds for the worker processes of a killed run to end: they hold its lock too
@@ -47,7 +47,7 @@ def held(folder: str | Path) -> Iterator[None]:
         return
     holder = place / HOLDER
     try:
-        holder.write_text(f"{os.getpid()} {socket.gethostname()}\n")
+        write_text(holder, f"{os.getpid()} {socket.gethostname()}\n")
         yield
     finally:
         holder.unlink(missing_ok=True)

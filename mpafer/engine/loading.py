@@ -81,6 +81,8 @@ def check_options(
     if differing and (resuming or not force):
         what = "was trained with other options" if resuming else "would answer otherwise, as it had other options"
         cure = "go on with the same, or elsewhere" if resuming else "name the same"
+        if resuming and "OPTIM.MAX_EPOCH" in differing:
+            cure = f"the schedule is that of all epochs, so to train for others begin anew; else {cure}"
         raise CheckpointError(f"{path} {what} ({listed(differing)}): {cure}, or --force")
 
 

@@ -1,16 +1,26 @@
-"""A run in the place of another one: what lies there is moved aside, never lost."""
+"""A run in the place of another one: what lies there is refused or moved aside, never lost."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from mpafer.common.errors import CheckpointError
+from mpafer.common.errors import CheckpointError, DataError, OptionError
 from mpafer.common.identity import differences, listed, made_of_differences
 from mpafer.engine.checkpoint import checkpoint_path, latest_epoch, load_checkpoint
 from mpafer.engine.contents import checked
 from mpafer.engine.saving import checkpoint_folder
 from mpafer.engine.state import RunState
 from mpafer.results.schema import REPLACED, RESULTS, SCORES, RunResult
+
+
+def refuse_another(run: RunState) -> None:
+    """Raises OptionError where the run's folder holds the results of another one, which this one would overwrite.
+
+    Where there is a checkpoint too, resuming compares with that.
+    """
+    folder = Path(run.output_dir)
+    if latest_epoch(checkpoint_folder(folder)) is None and (why := _of_results(run, folder / RESULTS)):
+        raise OptionError(f"{folder} holds another run's results ({why}): name another --output-dir, or --force")
 
 
 def set_aside_another(run: RunState) -> None:
@@ -33,7 +43,12 @@ def set_aside_another(run: RunState) -> None:
 def _of_results(run: RunState, file: Path) -> str:
     if not file.is_file():
         return ""
-    result = RunResult.read(file)
+    try:
+        result = RunResult.read(file)
+    except DataError as error:
+        return str(error)
+    if result.trainer != type(run).__name__:
+        return f"of {result.trainer}"
     return listed(differences(result.config, run.cfg) | made_of_differences(result.made_of, run.made_of))
 
 

@@ -48,7 +48,7 @@ def read_run(run: str | Path, epoch: int | None = None) -> SavedRun:
     """A run's checkpoint, ``epoch``'s or the best one or else the last; of a method that learns nothing its results.
 
     Raises:
-        MissingFileError: no checkpoint there.
+        MissingFileError: no such folder, or no checkpoint there.
         CheckpointError: it is damaged, or no run's.
     """
     if not isinstance(run, (str, Path)):

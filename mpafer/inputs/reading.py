@@ -5,6 +5,7 @@ An image is 8-bit RGB as `colours` makes it, turned upright as its EXIF says. Of
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from functools import lru_cache
@@ -127,5 +128,5 @@ def reason_and_cure(error: Exception) -> tuple[str, str]:
     if isinstance(error, FileNotFoundError):
         return "there is no such file", ""
     if isinstance(error, OSError) and error.strerror:
-        return error.strerror, INSTEAD if isinstance(error, IsADirectoryError) else ""
+        return error.strerror, INSTEAD if error.errno in (errno.EISDIR, errno.ELOOP) else ""
     return " ".join(f"{error}".split()) or type(error).__name__, AGAIN

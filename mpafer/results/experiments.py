@@ -145,6 +145,8 @@ def run_differences(first: RunResult, other: RunResult) -> Differing:
     """What makes two runs' results different in kind: all but the seed, and places and processes."""
     theirs, ours = ({**run.config, "SEED": 0} for run in (first, other))
     found = differences(theirs, ours) | made_of_differences(first.made_of, other.made_of)
+    if first.split != other.split:
+        found["TEST.SPLIT"] = (first.split, other.split)
     names = tuple(tree.get("MODEL", {}).get("BACKBONE", {}).get("NAME") for tree in (theirs, ours))
     known = first.made_of.get("backbone") and other.made_of.get("backbone")
     return found if known or names[0] == names[1] else found | {"MODEL.BACKBONE.NAME": names}

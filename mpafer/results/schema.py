@@ -137,13 +137,13 @@ class RunResult:
         try:
             content = json.loads(file.read_text("utf-8"))
         except (ValueError, RecursionError) as error:
-            raise DataError(f"{file} is not a result file of ours: {error}") from error
+            raise DataError(f"{file} is not a result file of ours: {error}; {_CURE}") from error
         if not isinstance(content, dict):
-            raise DataError(f"{file} is not a result file of ours: it holds a {type(content).__name__}")
+            raise DataError(f"{file} is not a result file of ours: it holds a {type(content).__name__}; {_CURE}")
         if missing := sorted(_REQUIRED - content.keys()):
-            raise DataError(f"{file} is not a result file of ours: it lacks {', '.join(missing)}")
+            raise DataError(f"{file} is not a result file of ours: it lacks {', '.join(missing)}; {_CURE}")
         if wrong := wrong_value(content):
-            raise DataError(f"{file} is damaged: {wrong}; get it anew, or run again")
+            raise DataError(f"{file} is damaged: {wrong}; {_CURE}")
         if content.get("schema", 1) > SCHEMA:
             raise DataError(f"{file} is of schema {content['schema']}, a newer mpafer's; this one reads up to {SCHEMA}")
         entries: dict[str, Any] = {"schema": 1, "versions": {}, "commit": ""}
@@ -152,11 +152,14 @@ class RunResult:
             rows = content["predictions"]
             labels, predicted = (np.array([row[key] for row in rows], dtype=np.int64) for key in ("label", "pred"))
             images = [row["image"] for row in rows]
+            if content.get("num_images", len(rows)) != len(rows):
+                raise ValueError(f"{len(rows)} of {content['num_images']} are there")
         except (ValueError, KeyError, TypeError) as error:
-            raise DataError(f"{file} is not a result file of ours: its predictions are damaged ({error!r})") from error
+            raise DataError(f"{file} is no result: its predictions are damaged ({error!r}); {_CURE}") from error
         return cls(**entries | {"images": images, "labels": labels, "predicted": predicted, "file": file})
 
 
+_CURE = "get it anew, or delete it and start the run again"
 _REQUIRED = {
     "trainer", "dataset", "split", "seed", "config", "classnames", "metrics", "predictions", "learnable_values",
     "epochs", "engine", "device",

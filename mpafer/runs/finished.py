@@ -8,7 +8,7 @@ from pathlib import Path
 
 from yacs.config import CfgNode
 
-from mpafer.common.errors import MissingFileError
+from mpafer.common.errors import DataError, MissingFileError
 from mpafer.common.identity import Differing, differences, made_of_differences
 from mpafer.datasets import find_dataset
 from mpafer.engine.made_of import of_images, of_texts
@@ -30,7 +30,11 @@ def differing(results: Path, arguments: tuple[str, ...]) -> Differing:
 
 @cache
 def _differing(results: Path, changed: int, arguments: tuple[str, ...]) -> Differing:
-    result, cfg = RunResult.read(results), setup_cfg(parse_args(arguments))
+    cfg = setup_cfg(parse_args(arguments))
+    try:
+        result = RunResult.read(results)
+    except DataError as error:
+        return {results.name: (str(error), "a whole one")}
     found = differences(result.config, cfg)
     if result.trainer != cfg.TRAINER.NAME:
         found["TRAINER.NAME"] = (result.trainer, cfg.TRAINER.NAME)

@@ -26,11 +26,12 @@ def read_grid(method: str, file: str | None, words: Sequence[str]) -> Grid:
 
     Raises:
         DataError: a file that is anything else.
-        OptionError: nothing is varied, or a value stands twice.
+        OptionError: nothing is varied, or an option or a value stands twice.
     """
     from mpafer.run_config import find_method
 
     grid = _read_file(file) if file else {}
+    varied = [word.partition("=")[0] for word in words]
     for word in words:
         key, _, values = word.partition("=")
         grid[key] = values.split(",")
@@ -40,7 +41,10 @@ def read_grid(method: str, file: str | None, words: Sequence[str]) -> Grid:
         if not all(several) or len(set(several)) < len(several):
             raise OptionError(f"{key}={','.join(several)}: values must be there, each once")
     node = find_method(method).node
-    return {key if "." in key else f"TRAINER.{node}.{key}": values for key, values in grid.items()}
+    whole = {key if "." in key else f"TRAINER.{node}.{key}": values for key, values in grid.items()}
+    if len(set(varied)) < len(varied) or len(whole) < len(grid):
+        raise OptionError(f"an option is varied twice: {' '.join(words)}; put all of its values behind one KEY=")
+    return whole
 
 
 def plan(

@@ -19,6 +19,11 @@ from mpafer.results.schema import RESULTS
 from mpafer.runs.catalog import check_dataset, learns, method_file
 from mpafer.runs.folders import Pairs, dataset_folder, slug
 
+PLACES = {  # keys that are no options of a planned run -> where they are said instead
+    "SEED": "--seeds", "OUTPUT_DIR": "--out and --tag", "RESUME": "mpafer train", "DATASET.ROOT": "--data",
+    "DATASET.NAME": "the data set's place", "DATASET.NUM_SHOTS": "SHOTS", "TRAINER.NAME": "the method's place",
+}  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Place:
@@ -47,7 +52,8 @@ class Job:
     """One run of a method: a data set, a config, a number of shots, a seed and KEY VALUE options.
 
     Raises:
-        OptionError: there is no such method, config or data set, or no such number of shots or seed.
+        OptionError: there is no such method, config or data set, or no such number of shots or seed;
+            an option stands twice, or has a place of its own.
     """
 
     method: str
@@ -64,6 +70,12 @@ class Job:
         method_file(self.method, self.cfg)
         if self.shots != ALL and self.shots < 1:
             raise OptionError(f"SHOTS is a number of images per class, or {ALL} for all, not '{self.shots}'")
+        keys = [key for key, _ in self.options]
+        for key in keys:
+            if key in PLACES:
+                raise OptionError(f"{key} is no KEY VALUE pair here: {PLACES[key]} says it")
+            if keys.count(key) > 1:
+                raise OptionError(f"{key} is given twice: leave one out")
         if not 0 <= self.seed <= MAX_SEED:
             raise OptionError(f"a seed is 0 to {MAX_SEED}, not {self.seed}")
 

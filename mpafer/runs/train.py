@@ -102,7 +102,7 @@ def run(args: argparse.Namespace, cfg: CfgNode) -> None:
     from mpafer.common.seeds import set_random_seed
     from mpafer.common.versions import package_version
     from mpafer.engine.log import collect_env_info, setup_logger
-    from mpafer.engine.replaced import set_aside_another
+    from mpafer.engine.replaced import refuse_another, set_aside_another
     from mpafer.engine.run_seed import run_seed
     from mpafer.run_config import find_method
 
@@ -118,8 +118,8 @@ def run(args: argparse.Namespace, cfg: CfgNode) -> None:
     print(f"** System info **\n{collect_env_info()}\n")
     trainer = find_method(cfg.TRAINER.NAME)(cfg, eval_only=args.eval_only)
     trainer.force = args.force
-    if args.force and not args.eval_only and distributed.is_main():
-        set_aside_another(trainer)
+    if distributed.is_main():
+        (set_aside_another if args.force else refuse_another)(trainer)
     distributed.barrier()
     if args.eval_only:
         trainer.load_model(os.path.expanduser(args.model_dir), epoch=args.load_epoch)

@@ -50,6 +50,19 @@ def test_a_device_that_is_not_here(name: Any) -> None:
         named_device(name)
 
 
+def test_predict_where_no_run_is(world: Path, tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match=r"no folder .*nowhere/prompts: name the folder of a run"):
+        invoke("predict", str(tmp_path / "nowhere"), "face.jpg")
+    with pytest.raises(SystemExit, match=r"no folder .*nowhere/prompts: name the folder of a run"):
+        train_in_process(world, tmp_path / "out", flags=["--eval-only", "--model-dir", str(tmp_path / "nowhere")])
+
+
+def test_flags_behind_options(world: Path, tmp_path: Path) -> None:
+    for flags in (["--force"], ["--seed", "3"]):
+        with pytest.raises(SystemExit, match=f"{flags[0]} stands behind KEY VALUE pairs: put flags before them"):
+            invoke("train", *arguments(world, tmp_path / "out")[1:], *flags)
+
+
 def test_devices_that_are_here() -> None:
     assert named_device("cpu") == named_device(torch.device("cpu")) == torch.device("cpu")
     with pytest.raises(OptionError, match=r"^the device 'meta' holds no values: take cpu or cuda$"):
@@ -113,6 +126,10 @@ def test_a_link_to_nowhere_says_so(tmp_path: Path) -> None:
 
 
 # --- disks, processes, terminals
+
+
+def test_a_word_without_end_is_shortened() -> None:
+    assert user_message(OptionError(f"read {'x' * 200_000!r}, no name")) == f"read '{'x' * 499}... no name"
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")

@@ -116,6 +116,7 @@ def test_case_of_endings_duplicates_and_missing_images(cfg, tmp_path, caplog):
     with caplog.at_level(logging.WARNING, "mpafer.datasets"):
         data = AffectNet8(cfg)
     assert sorted(d.classname for d in data.train_x if d.impath.endswith(name)) == ["neutral", "surprise"]
+    assert f"1 pictures stand in {source} with several labels, for example {name}: each is" in caplog.text
     assert f"2 images of training.csv are missing (first: {folder}/" in caplog.text
     assert data.skipped["images of training.csv are missing"] == 2
     assert "train: 17 images (published 287651)" in caplog.text and "neutral 2 (published 74874)" in caplog.text

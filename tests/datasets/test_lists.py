@@ -47,6 +47,12 @@ def folder(cfg, tmp_path) -> Path:
 # --- forms ----------------------------------------------------------------------------------------
 
 
+def test_a_cell_with_ends_of_lines_in_it(cfg, folder):
+    rows = [f'{file},{label},{split},"blurred\nand dark"' for file, label, split in PICTURES]
+    write(folder / "labels.csv", "\n".join(["path,label,split,note", *rows]))
+    assert len(FERFolder(cfg).train_x) == sum(split == "train" for _, _, split in PICTURES)
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_every_form_reads_alike(cfg, folder, caplog, form):
     listed(folder, form)
@@ -145,7 +151,8 @@ def test_classes_of_ones_own(cfg, folder):
         ("ann/shot 0.jpg,happy,test", "line 11: .* is happiness test there, and happiness train in .*line 2"),
         ("ann/shot 0.jpg,happy", "line 11: 2 columns"),
         (",happy,train", "line 11: no image is named in column 1"),
-        ("ann/shot 0.jpg,,train", "line 11: unknown expression ''"),
+        ("ann/shot 0.jpg,,train", r"line 11: .*shot 0\.jpg has no label; write it there, or delete the line"),
+        ("ann/shot 0.jpg", "line 11: 1 columns, but the split in column 3 is needed"),
         ("ann/nowhere.jpg,happy,train", "1 of the 7 images of .* are missing"),
     ],
 )

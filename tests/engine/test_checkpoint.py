@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import subprocess
@@ -117,6 +118,19 @@ def test_what_others_are_writing_is_left_alone(tmp_path):
         other.wait()
         prune_checkpoints(tmp_path, keep=lambda epoch: False)
         assert [path.exists() for path in writing] == [False, True, True]
+
+
+def test_a_full_disk_under_a_checkpoint_is_the_systems_error(tmp_path, monkeypatch):
+    """torch.save turns it into a RuntimeError about positions in the file."""
+
+    @contextlib.contextmanager
+    def full(path):
+        with open("/dev/full", "wb", 0) as file:
+            yield file
+
+    monkeypatch.setattr("mpafer.engine.checkpoint.atomic_file", full)
+    with pytest.raises(OSError, match="No space left"):
+        save_checkpoint({"state_dict": {"w": torch.zeros(3)}}, tmp_path, epoch=1)
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path):

@@ -185,7 +185,7 @@ def test_a_file_of_the_first_schema_is_read() -> None:
         (lambda record: record.update(schema=99), "is of schema 99, a newer mpafer's; this one reads up to"),
         (lambda record: record["predictions"][3].pop("pred"), r"its predictions are damaged \(KeyError\('pred'\)\)"),
         (lambda record: record["predictions"][3].update(pred="joy"), "its predictions are damaged"),
-        (lambda record: record.update(config=None), "its config is None, not a mapping; get it anew, or run again"),
+        (lambda record: record.update(config=None), "its config is None, not a mapping; get it anew, or delete it"),
         (lambda record: record.update(metrics=[1]), r"its metrics is \[1\], not a mapping"),
         (lambda record: record.update(schema="2"), "its schema is .2., not a whole number"),
     ],

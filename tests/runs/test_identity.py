@@ -209,6 +209,39 @@ def test_an_evaluation_loses_no_run_and_changes_no_option_in_silence(made: Path,
         train_in_process(made, tmp_path / "mean", flags=flags, **{"INPUT.PIXEL_MEAN": "[0.5, 0.5, 0.5]"})
 
 
+def test_no_run_overwrites_the_results_of_one_that_learns_nothing(made: Path, tmp_path: Path) -> None:
+    out, trained = tmp_path / "out", tmp_path / "trained"
+    train_in_process(made, out, trainer="ZeroshotCLIP")
+    train_in_process(made, trained, **{"OPTIM.MAX_EPOCH": 1})
+    before = (out / "results.json").read_bytes()
+    flags = ["--eval-only", "--model-dir", str(trained)]
+    for more in ({"flags": flags}, {"OPTIM.MAX_EPOCH": 1}):
+        with pytest.raises(SystemExit, match=r"another run's results \(of ZeroshotCLIP\): name another --output"):
+            train_in_process(made, out, **more)
+    train_in_process(made, out, trainer="ZeroshotCLIP")
+    with pytest.raises(SystemExit, match=r"holds another run's results \(.*TEST\.BATCH_SIZE"):
+        train_in_process(made, out, trainer="ZeroshotCLIP", **{"DATALOADER.TEST.BATCH_SIZE": 3})
+    kept = (out / "results.json").read_bytes()
+    train_in_process(made, out, flags=[*flags, "--force"])
+    assert results(out)["metrics"] == results(trained)["metrics"]
+    assert (out / "replaced/1/results.json").read_bytes() == kept
+    assert json.loads(before)["metrics"] == json.loads(kept)["metrics"]
+
+
+@pytest.mark.parametrize(("damage", "what"), [(100, "Expecting|Unterminated|Invalid"), (None, "3 of 28 are there")])
+def test_damaged_results_stop_no_other_run(
+    world: Path, again: Callable[..., str], damage: int | None, what: str
+) -> None:
+    file = folder(world) / "results.json"
+    if damage:
+        file.write_bytes(file.read_bytes()[:damage])
+    else:
+        edit(file, lambda content: content.update(predictions=content["predictions"][:3]))
+    with pytest.raises(SystemExit, match=rf"(?s)REFUSED.*({what}).*get it anew, or delete it and start the run again"):
+        again()
+    assert "done in" in again("--force") and len(results(folder(world))["predictions"]) == 28
+
+
 def test_a_report_averages_no_unlike_runs(world: Path) -> None:
     one = folder(world)
     two = one.with_name("seed2")
@@ -217,6 +250,10 @@ def test_a_report_averages_no_unlike_runs(world: Path) -> None:
         invoke("report", str(one.parent))
     edit(two / "results.json", lambda content: content.update(seed=2))
     assert " 2 " in invoke("report", str(one.parent))
+    edit(two / "results.json", lambda content: content.update(split="val"))
+    with pytest.raises(SystemExit, match=r"seeds of one row differ: .*TEST\.SPLIT 'test' there, 'val' here"):
+        invoke("report", str(one.parent))
+    edit(two / "results.json", lambda content: content.update(split="test"))
     edit(two / "results.json", lambda content: content["made_of"].update(train_contents="14 images 00"))
     with pytest.raises(SystemExit, match=r"seeds of one row differ: .*training images and labels '14 images"):
         invoke("report", str(one.parent))

@@ -59,6 +59,7 @@ REFUSED = [
     ("INPUT.PIXEL_STD", "[0.2,0,0.2]", r"is \[0\.2, 0, 0\.2\]; of each number, it must be above 0"),
     ("INPUT.PIXEL_MEAN", "[0.5,0.5]", r"is \[0\.5, 0\.5\]; it must be a list of 3 numbers"),
     ("INPUT.RRCROP_SCALE", "(0.9,0.1)", r"is \(0\.9, 0\.1\); the first must not be above the last"),
+    ("INPUT.RRCROP_SCALE", "(2,3)", r"is \(2, 3\); of each number, it must be at most 1"),
     ("INPUT.GB_K", "4", "is 4; it must be odd"),
     ("OPTIM.LR", "0", "is 0.0; it must be above 0"),
     ("OPTIM.LR", "-0.1", "is -0.1; it must be above 0"),
