@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from mpafer.clip import huggingface, openclip
+from mpafer.clip.shards import index_of, read_parts
 from mpafer.clip.strangers import refuse_strangers
 from mpafer.common.errors import DataError
 from mpafer.common.kinds import is_torchscript
@@ -32,14 +33,16 @@ class Weights:
 
 
 def read_weights(path: Path) -> Weights:
-    """Tensors of a weight file: safetensors, JIT archive, plain or nested state dict.
+    """Tensors of a weight file: safetensors, JIT archive, plain or nested state dict; of an index, those of its parts.
 
     Raises:
         DataError: the file is damaged or holds something else, and what.
+        MissingFileError: a part of a model in several, or its index.
     """
     if is_torchscript(path):
         return Weights(_archived(path), "archive")
-    content = read_tensors(path, WANTED)
+    index = index_of(path)
+    content = read_parts(index, WANTED) if index else read_tensors(path, WANTED)
     try:
         state, entries = _tensors(content)
         state = openclip.without_wrappers(state)

@@ -55,7 +55,7 @@ def foreign_kind(path: Path) -> str:
     if text.startswith(b"<"):
         return _PAGE
     if text.startswith((b"{", b"[")):
-        return "JSON text, which holds no weights; of an index of parts, the parts have to be joined in one file"
+        return "JSON text, which holds no weights; the index of a model in parts is named ....index.json"
     if start.startswith((b"\x80\x03", b"\x80\x04", b"\x80\x05")):
         return "a pickle of Python's: save the tensors anew with torch.save or as safetensors"
     if text.isascii() and b"\x00" not in text:
