@@ -24,6 +24,7 @@ setup(
     package_dir={f"mpafer.{folder}": folder for folder in FOLDERS},
     package_data={
         "mpafer.clip": ["assets/*.safetensors"],
+        "mpafer.inference": ["assets/*"],
         "mpafer.results": ["*.yaml", "*.j2"],
         "mpafer.prompting": ["*.yaml"],
         "mpafer.configs": ["**/*.yaml"],

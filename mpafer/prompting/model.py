@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -54,10 +55,12 @@ class FrozenClip(nn.Module):
         class_weights: weights [C] of the cross-entropy, or None.
         spare_patches: in training mode, leave out the patch features where the similarity is global: no loss reads
             them.
+        recipe: what made the model, as plain values, where `mpafer.build_model` did; `mpafer.save` writes it.
     """
 
     class_weights: Tensor | None
     spare_patches = False
+    recipe: Mapping[str, Any] | None = None
 
     def __init__(
         self, clip: Clip, classnames: Sequence[str], *, precision: str = "fp32", **prompts: nn.Module | None
