@@ -8,6 +8,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from mpafer.faces.alignment import Template
+from mpafer.inference.kept import template_of, transform_of
 from mpafer.inputs.transforms import Transform
 from mpafer.prompting.model import FrozenClip
 
@@ -18,18 +20,21 @@ class Classifier(Protocol):
     """What a `Predictor` needs of a model."""
 
     classnames: Sequence[str]
-    transform: Transform  # RGB image -> [3, H, W], as in the model's own test
+    size: int  # H, pixels of an image's side
+    transform: Transform  # RGB image -> [3, H, H], as in the model's own test
     note: str  # what every answer says of itself, "" = nothing
+    template: Template | None  # where the training images have eyes and mouth, where that is known
 
     def probabilities(self, images: Tensor) -> Tensor:
-        """Images [B, 3, H, W], transformed, on the CPU -> probabilities [B, C], float32, on the CPU."""
+        """Images [B, 3, H, H], transformed, on the CPU -> probabilities [B, C], float32, on the CPU."""
 
 
 class ModelClassifier:
     """A model of torch on its device."""
 
-    def __init__(self, model: FrozenClip, transform: Transform) -> None:
-        self.model, self.transform = model.eval(), transform
+    def __init__(self, model: FrozenClip) -> None:
+        self.model, self.transform, self.template = model.eval(), transform_of(model), template_of(model)
+        self.size = model.clip.visual.image_size
         self.classnames = model.classnames
         self.note = DRAWN if model.clip.drawn_only else ""
 
