@@ -55,10 +55,14 @@ setup(
     ],
     extras_require={
         "cluster": ["submitit"],  # --launcher slurm
+        "export": ["onnx", "onnxruntime", "onnxscript", "torch>=2.6"],
         "parquet": ["pyarrow"],
         "dev": [
             "import-linter>=2.6",  # no circles: acyclic_siblings
             "mypy",
+            "onnx",
+            "onnxruntime",
+            "onnxscript",
             "pre-commit",
             "pyarrow",
             "pytest",

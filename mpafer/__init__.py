@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from mpafer.clip import Clip
     from mpafer.prompting.model import FrozenClip
 
-__all__ = ["build_model", "extend_cfg", "load_clip", "repair_clip", "repair_dassl"]
+__all__ = ["build_model", "export_onnx", "extend_cfg", "load_clip", "repair_clip", "repair_dassl"]
 _LAZY = {  # torch is imported on first use only
     "load_clip": "mpafer.clip",
+    "export_onnx": "mpafer.export",
     "extend_cfg": "mpafer.dassl.register",
     "repair_clip": "mpafer.dassl.repair",
     "repair_dassl": "mpafer.dassl.repair",
