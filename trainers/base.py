@@ -7,7 +7,7 @@ A method's file adds its options (a dataclass that is its config node), its mode
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -80,6 +80,11 @@ class PromptTrainer(Trainer):
                 if key in node and key not in own and node.pop(key) != default:
                     raise OptionError(f"TRAINER.{cls.node}.{key} is an option of {name}, {cls.__name__} has none such")
         return cls.Options.of(node)
+
+    @classmethod
+    def untaught(cls, options: Any, teachers: Collection[str]) -> str:
+        """What a model with these teachers alone would train without, in words; "" = nothing."""
+        return ""
 
     def check_cfg(self, cfg: CfgNode) -> None:
         self.options = self.options_from(cfg)

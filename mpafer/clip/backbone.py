@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 import hashlib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +17,9 @@ from mpafer.clip.strangers import refuse_strangers
 from mpafer.clip.tokens import eot_positions, tokenize
 from mpafer.clip.towers import TextTower, VisionTower
 from mpafer.common.errors import OptionError
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 logger = logging.getLogger(__name__)
 
@@ -98,6 +102,18 @@ class Clip(nn.Module):
     def dtype(self) -> torch.dtype:
         """Precision of the large weights."""
         return self.visual.transformer.dtype
+
+    @property
+    def preprocess(self) -> Callable[[Image.Image], Tensor]:
+        """CLIP's own transform of an image, see `clip_transform`."""
+        from mpafer.clip.preprocess import clip_transform  # with torchvision, which is slow to import
+
+        return clip_transform(self.visual.image_size)
+
+    @property
+    def drawn_only(self) -> bool:
+        """Whether this is a stand-in that has seen drawn faces alone, and says nothing about photographs."""
+        return self.known_tokens is not None
 
     @property
     def device(self) -> torch.device:

@@ -1,7 +1,7 @@
 """A file of `mpafer export` read back: it answers by onnxruntime, NumPy and Pillow alone, without torch.
 
 The file is an ONNX model of input ``images`` and outputs ``logits`` and ``probabilities``; what it says of itself stands in
-its ``metadata_props``, each value a JSON text (docs/export.md lists them). The last of them is a checksum of all before.
+its ``metadata_props``, each value a JSON text (docs/export.md lists them). The last of them is a checksum of all that stands before it.
 """
 
 from __future__ import annotations

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -55,10 +56,12 @@ class FrozenClip(nn.Module):
         class_weights: weights [C] of the cross-entropy, or None.
         spare_patches: in training mode, leave out the patch features where the similarity is global: no loss reads
             them.
+        recipe: what made the model, as plain values, where `mpafer.build_model` did; `mpafer.save` writes it.
     """
 
     class_weights: Tensor | None
     spare_patches = False
+    recipe: Mapping[str, Any] | None = None
 
     def __init__(
         self, clip: Clip, classnames: Sequence[str], *, precision: str = "fp32", **prompts: nn.Module | None
@@ -79,13 +82,10 @@ class FrozenClip(nn.Module):
         return {"ce_loss": weighted_cross_entropy(out.logits, labels, self.class_weights)}
 
     def with_fixed_classes(self) -> FrozenClip:
-        """This model for inference alone, with the same weights: what belongs to the classes is no more computed.
-
-        Its forward depends on the images' values and number only, so that it can be exported. Here it is the model
-        itself, whose forward encodes no class prompts; a model that does so takes their features as constants.
+        """This model with the same weights, for inference alone: its forward takes the class features as constants.
 
         Raises:
-            OptionError: the class features depend on the image.
+            OptionError: they depend on the image.
         """
         return self
 

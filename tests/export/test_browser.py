@@ -16,7 +16,6 @@ from PIL import Image
 from support.models import CLASSES
 
 import mpafer
-from mpafer.export import export_model
 from mpafer.inference.onnx_file import OnnxFile
 
 PAGE = Path(__file__).parent.parent.parent / "examples/browser"
@@ -39,7 +38,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("site") / "browser"
     shutil.copytree(PAGE, folder)
     model = mpafer.build_model("ZeroshotCLIP", mpafer.load_clip("tiny"), CLASSES).eval()
-    export_model(model, folder / "faces.onnx", about={"note": "Drawn faces <b>only</b>."})
+    mpafer.export_onnx(model, folder / "faces.onnx")
     return folder
 
 

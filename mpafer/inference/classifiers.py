@@ -1,0 +1,60 @@
+"""What gives probabilities to a batch of images: a model of torch, or whatever else answers alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from mpafer.inference.onnx_file import OnnxFile
+from mpafer.inputs.transforms import Transform
+from mpafer.prompting.model import FrozenClip
+
+DRAWN = "drawn faces only"  # the stand-in CLIP has seen no photograph
+
+
+class Classifier(Protocol):
+    """What a `Predictor` needs of a model."""
+
+    classnames: Sequence[str]
+    transform: Transform  # RGB image -> [3, H, W], as in the model's own test
+    note: str  # what every answer says of itself, "" = nothing
+
+    def probabilities(self, images: Tensor) -> Tensor:
+        """Images [B, 3, H, W], transformed, on the CPU -> probabilities [B, C], float32, on the CPU."""
+
+
+class ModelClassifier:
+    """A model of torch on its device."""
+
+    def __init__(self, model: FrozenClip, transform: Transform) -> None:
+        self.model, self.transform = model.eval(), transform
+        self.classnames = model.classnames
+        self.note = DRAWN if model.clip.drawn_only else ""
+
+    @torch.inference_mode()
+    def probabilities(self, images: Tensor) -> Tensor:
+        """As `Classifier` says."""
+        logits = self.model(images.to(self.model.clip.device)).logits.cpu()
+        logits[~logits.isfinite().all(dim=1)] = torch.nan  # no answer: a softmax would hide an infinite one
+        return logits.softmax(dim=1)
+
+
+class OnnxClassifier:
+    """A file of `mpafer export`, on the CPU; errors as `OnnxFile`."""
+
+    def __init__(self, file: str | Path) -> None:
+        self.file = OnnxFile(file)
+        self.classnames, self.note = self.file.classnames, self.file.note
+
+    def transform(self, image: Image.Image) -> Tensor:
+        """An RGB image -> [3, H, H]."""
+        return torch.from_numpy(self.file.preprocess(image))
+
+    def probabilities(self, images: Tensor) -> Tensor:
+        """As `Classifier` says."""
+        return torch.from_numpy(self.file.probabilities(images.numpy()))

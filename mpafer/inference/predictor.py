@@ -1,0 +1,163 @@
+"""`Predictor`: what the command, the page, videos and the check of an export ask for an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from importlib import resources
+from itertools import chain
+from pathlib import Path
+from typing import Any, overload
+
+import torch
+
+from mpafer.build import build_model
+from mpafer.clip import Clip
+from mpafer.common.devices import chosen_device
+from mpafer.common.options import check_choice
+from mpafer.evaluation.predictions import refuse_nonfinite
+from mpafer.inference.answers import Answer, FaceAnswer
+from mpafer.inference.classifiers import Classifier, ModelClassifier, OnnxClassifier
+from mpafer.inference.kept import load, transform_of
+from mpafer.inference.looking import FACES, Look, Looker
+from mpafer.inference.pictures import Source, as_picture, is_single
+from mpafer.inference.saved import load_run
+from mpafer.prompting.model import FrozenClip
+
+SHIPPED = Path(str(resources.files("mpafer.inference") / "assets" / "drawn_faces.safetensors"))
+
+
+class Predictor:
+    """Answers to pictures.
+
+    predictor = Predictor("output/rafdb/MPAFER/vit_b16_all/seed1")
+    answer = predictor("group.jpg")           # answer.faces, answer.label, answer.probabilities
+    answers = predictor(["a.jpg", "b.jpg"])   # in batches
+
+    Args:
+        run: a run's output folder, a file of `mpafer.save`, or a model that `mpafer.build_model` or `mpafer.load` gave.
+        faces: what of a picture is read. ``auto``: each face, or the whole picture where it is one face already or no
+            face is found, and the answer says which; ``all``: each face; ``largest``: one face; ``none``: the whole.
+        detector: finds the faces; default: `mpafer.faces`' own.
+        batch_size: faces at a time.
+        epoch, backbone, device, prec: of a run's folder, as `mpafer.load_run` has them; default device: a GPU where
+            there is one.
+
+    Raises:
+        MissingFileError, CheckpointError, OptionError: as `mpafer.load_run`.
+        MissingPackageError: faces have to be found, and the extra ``faces`` is not installed.
+    """
+
+    def __init__(
+        self,
+        run: str | Path | FrozenClip | Classifier,
+        *,
+        faces: str = "auto",
+        detector: Any = None,
+        batch_size: int = 32,
+        epoch: int | None = None,
+        backbone: str = "",
+        device: str | torch.device = "",
+        prec: str = "",
+    ) -> None:
+        check_choice("faces", faces, FACES)
+        if isinstance(run, (str, Path)):
+            where = {"backbone": backbone, "device": chosen_device(str(device)), "prec": prec}
+            is_file = Path(run).expanduser().is_file()
+            run = load(run, **where) if is_file else load_run(run, epoch=epoch, **where)[0]
+        if isinstance(run, FrozenClip):
+            run = ModelClassifier(run, transform_of(run))
+        self.classifier: Classifier = run
+        self.faces, self.batch_size = faces, batch_size
+        self.looker = Looker(detector)
+
+    @classmethod
+    def zero_shot(cls, clip: Clip, classnames: Sequence[str], *, prec: str = "fp32", **options: Any) -> Predictor:
+        """A predictor that learned nothing: CLIP itself, with one sentence a class.
+
+        Args:
+            clip: from `mpafer.load_clip`.
+            classnames: C names.
+            prec: precision of the towers.
+            **options: of `Predictor`.
+        """
+        return cls(build_model("ZeroshotCLIP", clip, classnames, prec=prec), **options)
+
+    @classmethod
+    def drawn_faces(cls, **options: Any) -> Predictor:
+        """The predictor that ships with the package: the tiny CLIP, prompts trained on drawn faces, and for those only.
+
+        Args:
+            **options: of `Predictor`.
+        """
+        return cls(SHIPPED, **options)
+
+    @classmethod
+    def from_onnx(cls, file: str | Path, **options: Any) -> Predictor:
+        """A predictor of a file that `mpafer export` wrote; it needs onnxruntime, and CLIP's weights no more.
+
+        Args:
+            file: the ONNX file.
+            **options: of `Predictor`.
+        """
+        return cls(OnnxClassifier(file), **options)
+
+    @property
+    def classnames(self) -> list[str]:
+        """The classes, in the order of the labels."""
+        return list(self.classifier.classnames)
+
+    @overload
+    def __call__(self, source: Source, *, faces: str = "") -> Answer: ...
+    @overload
+    def __call__(self, source: Iterable[Source], *, faces: str = "") -> list[Answer]: ...
+    def __call__(self, source: Source | Iterable[Source], *, faces: str = "") -> Answer | list[Answer]:
+        """The answer to a picture, or those to several, in their order.
+
+        Args:
+            source: a path, a PIL image, an array H x W or H x W x 3 (uint8, or decimals from 0 to 1), a tensor
+                3 x H x W, or an iterable of them.
+            faces: in place of the predictor's own.
+
+        Raises:
+            UnreadableImageError: a file that cannot be read.
+            DataError: an array that is no picture, or a model's answer that is NaN or infinite.
+        """
+        if is_single(source):
+            return next(self.stream([source], faces=faces))  # type: ignore[list-item]
+        return list(self.stream(source, faces=faces))  # type: ignore[arg-type]
+
+    def stream(self, sources: Iterable[Source], *, faces: str = "") -> Iterator[Answer]:
+        """The answers one after the other; pictures are read when their turn comes, and encoded in batches."""
+        check_choice("faces", faces or self.faces, FACES)
+        waiting: list[Look] = []
+        for source in sources:
+            waiting.append(self.looker.look(as_picture(source), faces or self.faces))
+            if sum(len(look.images) for look in waiting) >= self.batch_size:
+                yield from self._answers(waiting)
+                waiting = []
+        yield from self._answers(waiting)
+
+    def _answers(self, looks: Sequence[Look]) -> Iterator[Answer]:
+        images = [self.classifier.transform(image) for look in looks for image in look.images]
+        names = list(chain.from_iterable([look.name] * len(look.images) for look in looks))
+        rows: list[list[float]] = []
+        for start in range(0, len(images), self.batch_size):
+            probabilities = self.classifier.probabilities(torch.stack(images[start : start + self.batch_size]))
+            refuse_nonfinite(probabilities, names[start:])
+            rows += probabilities.tolist()
+        left = iter(rows)
+        for look in looks:
+            yield self._answer(look, [next(left) for _ in look.images])
+
+    def _answer(self, look: Look, rows: Sequence[Sequence[float]]) -> Answer:
+        found = [self._probabilities(row) for row in rows]
+        best = [max(each, key=each.__getitem__) for each in found]
+        faces = tuple(
+            FaceAnswer(label, each[label], each, face.box, face.landmarks, face.score, face.marks)
+            for face, label, each in zip(look.faces, best, found, strict=False)
+        )
+        label, first = (best[0], found[0]) if found else ("", {})
+        return Answer(look.name, label, first.get(label, 0.0), first, look.reading, faces, self.classifier.note)
+
+    def _probabilities(self, row: Sequence[float]) -> dict[str, float]:
+        return dict(zip(self.classifier.classnames, row, strict=True))
