@@ -57,12 +57,16 @@ setup(
     ],
     extras_require={
         "cluster": ["submitit"],  # --launcher slurm
+        "export": ["onnx", "onnxruntime", "onnxscript", "torch>=2.6"],
         "faces": FACES,
         "parquet": ["pyarrow"],
         "dev": [
             *FACES,
             "import-linter>=2.6",  # no circles: acyclic_siblings
             "mypy",
+            "onnx",
+            "onnxruntime",
+            "onnxscript",
             "pre-commit",
             "pyarrow",
             "pytest",

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mpafer.clip import load_clip
     from mpafer.dassl.register import extend_cfg
     from mpafer.dassl.repair import repair_clip, repair_dassl
+    from mpafer.export import export_onnx
     from mpafer.inference.kept import load, save
     from mpafer.inference.predictor import Predictor
     from mpafer.inference.saved import load_run
@@ -26,13 +27,14 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
-    "Predictor", "__version__", "build_model", "class_prototypes", "extend_cfg", "load", "load_clip", "load_run",
-    "methods", "repair_clip", "repair_dassl", "save",
+    "Predictor", "__version__", "build_model", "class_prototypes", "export_onnx", "extend_cfg", "load", "load_clip",
+    "load_run", "methods", "repair_clip", "repair_dassl", "save",
 ]  # fmt: skip
 _LAZY = {  # torch is imported on first use only
     "Predictor": "mpafer.inference.predictor",
     "build_model": "mpafer.build",
     "class_prototypes": "mpafer.prompting.teachers",
+    "export_onnx": "mpafer.export",
     "extend_cfg": "mpafer.dassl.register",
     "load": "mpafer.inference.kept",
     "load_clip": "mpafer.clip",

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Protocol
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 from mpafer.faces.alignment import Template
 from mpafer.inference.kept import template_of, transform_of
+from mpafer.inference.onnx_file import OnnxFile
 from mpafer.inputs.transforms import Transform
 from mpafer.prompting.model import FrozenClip
 
-DRAWN = "drawn faces only"  # the stand-in CLIP has seen no photograph
+DRAWN = "drawn faces only"  # neither SketchFER nor the stand-in CLIP has photographs
 
 
 class Classifier(Protocol):
@@ -36,7 +39,8 @@ class ModelClassifier:
         self.model, self.transform, self.template = model.eval(), transform_of(model), template_of(model)
         self.size = model.clip.visual.image_size
         self.classnames = model.classnames
-        self.note = DRAWN if model.clip.drawn_only else ""
+        learned_from = (model.recipe or {}).get("dataset") or ""
+        self.note = DRAWN if model.clip.drawn_only or learned_from.startswith("SketchFER") else ""
 
     @torch.inference_mode()
     def probabilities(self, images: Tensor) -> Tensor:
@@ -44,3 +48,20 @@ class ModelClassifier:
         logits = self.model(images.to(self.model.clip.device)).logits.cpu()
         logits[~logits.isfinite().all(dim=1)] = torch.nan  # no answer: a softmax would hide an infinite one
         return logits.softmax(dim=1)
+
+
+class OnnxClassifier:
+    """A file of `mpafer export`, on the CPU; errors as `OnnxFile`."""
+
+    def __init__(self, file: str | Path) -> None:
+        self.file = OnnxFile(file)
+        self.classnames, self.note, self.size = self.file.classnames, self.file.note, self.file.size
+        self.template: Template | None = None
+
+    def transform(self, image: Image.Image) -> Tensor:
+        """An RGB image -> [3, H, H]."""
+        return torch.from_numpy(self.file.preprocess(image))
+
+    def probabilities(self, images: Tensor) -> Tensor:
+        """As `Classifier` says."""
+        return torch.from_numpy(self.file.probabilities(images.numpy()))

@@ -26,6 +26,7 @@ from mpafer.prompting.model import FrozenClip
 from mpafer.run_config import find_method
 
 FORMAT = "1"
+LEARNED_FROM = ("dataset", "input", "template")  # of a run's model: its data set, INPUT's values, the faces' template
 
 
 def save(model: FrozenClip, file: str | Path) -> None:
@@ -85,7 +86,7 @@ def load(
         )
     options = about["options"] | find_method(about["method"]).inference_overrides | ({"prec": prec} if prec else {})
     model = build_model(about["method"], clip, about["classnames"], descriptions=about["descriptions"], **options)
-    model.recipe = {**(model.recipe or {}), "input": about.get("input"), "template": about.get("template")}
+    model.recipe = {**(model.recipe or {}), **{key: about.get(key) for key in LEARNED_FROM}}
     load_weights(model.prompts, values, path)
     return model.eval().to(clip.device)
 
@@ -99,7 +100,11 @@ def transform_of(model: FrozenClip) -> Transform:
 def template_of(model: FrozenClip) -> Template | None:
     """Where the images that the model was trained on have eyes and mouth, where that was measured."""
     kept = (model.recipe or {}).get("template")
-    return Template(tuple(map(tuple, kept["points"])), **{k: v for k, v in kept.items() if k != "points"}) if kept else None
+    return (
+        Template(tuple(map(tuple, kept["points"])), **{k: v for k, v in kept.items() if k != "points"})
+        if kept
+        else None
+    )
 
 
 def _read(path: Path) -> tuple[Mapping[str, Any], dict[str, Tensor]]:

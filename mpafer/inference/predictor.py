@@ -18,7 +18,7 @@ from mpafer.evaluation.predictions import refuse_nonfinite
 from mpafer.faces.alignment import Template
 from mpafer.faces.detector import Detector
 from mpafer.inference.answers import Answer, FaceAnswer
-from mpafer.inference.classifiers import Classifier, ModelClassifier
+from mpafer.inference.classifiers import Classifier, ModelClassifier, OnnxClassifier
 from mpafer.inference.kept import load
 from mpafer.inference.looking import Look, Looker, check_mode
 from mpafer.inference.pictures import Picture, Source, as_picture, is_single
@@ -105,8 +105,6 @@ class Predictor:
             file: the ONNX file.
             **options: of `Predictor`.
         """
-        from mpafer.inference.onnx_file import OnnxClassifier
-
         return cls(OnnxClassifier(file), **options)
 
     @property

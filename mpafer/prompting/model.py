@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -80,6 +81,14 @@ class FrozenClip(nn.Module):
         """Weighted loss terms by name, scalars; the objective is their sum. Here only the cross-entropy."""
         return {"ce_loss": weighted_cross_entropy(out.logits, labels, self.class_weights)}
 
+    def with_fixed_classes(self) -> FrozenClip:
+        """This model with the same weights, for inference alone: its forward takes the class features as constants.
+
+        Raises:
+            OptionError: they depend on the image.
+        """
+        return self
+
 
 class PromptedClip(FrozenClip):
     """Text prompts, optional prompts of the deeper text layers, optional visual prompts, one similarity head.
@@ -124,12 +133,13 @@ class PromptedClip(FrozenClip):
             )
         self.mode, self.top_k, self.logit_scale = mode, top_k, logit_scale
         self._encoded: tuple[list[Tensor], Tensor] | None = None
+        self._fixed: tuple[Tensor, Tensor] | None = None  # what encode_classes gave
 
     def forward(self, images: Tensor) -> Output:
         """Images [B, 3, H, H], normalised with CLIP's statistics -> `Output`."""
         with autocast(self.precision, images.device):
             image, patches = self.encode_images(images)
-            embeddings, text = self.encode_classes(image)
+            embeddings, text = self._fixed or self.encode_classes(image)
         image, patches = image.float(), patches.float()
         similarity = alignment(image, patches, text, mode=self.mode, k=self.top_k)
         scale = self.logit_scale or self.clip.logit_scale.exp() / (2 if self.mode == "global_local" else 1)
@@ -170,6 +180,18 @@ class PromptedClip(FrozenClip):
         if self._encoded is None or not _same(self._encoded[0], inputs):
             self._encoded = [tensor.clone() for tensor in inputs], self.clip.text(inputs[0], self.eot, deep).float()
         return inputs[0], self._encoded[1]
+
+    @torch.no_grad()
+    def with_fixed_classes(self) -> PromptedClip:
+        if self.prompts["text"].conditional:
+            raise OptionError(
+                "class prompts are made anew for each image: there are no fixed text features, and every answer needs "
+                "the text tower"
+            )
+        fixed, none = copy.copy(self), torch.empty(0, self.clip.embed_dim, device=self.clip.device)  # shares weights
+        with autocast(self.precision, none.device):
+            fixed._fixed = self.encode_classes(none)
+        return fixed
 
 
 def _same(a: Sequence[Tensor], b: Sequence[Tensor]) -> bool:

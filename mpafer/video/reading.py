@@ -49,7 +49,7 @@ class Frame(Picture):
     time: float  # seconds since the first frame
 
 
-def read_frames(source: str, pace: Pace = Pace()) -> Iterator[Frame]:  # noqa: B008 - it is frozen
+def read_frames(source: str, pace: Pace = Pace()) -> Iterator[Frame]:
     """The frames of a video, one after the other.
 
     Args:

@@ -53,7 +53,14 @@ class Timeline:
             mean = line.mean()
             label = max(mean, key=mean.__getitem__)
             rows.append(
-                [title(number), round(line.times[0], 2), round(line.times[-1], 2), len(line.times), label, *mean.values()]
+                [
+                    title(number),
+                    round(line.times[0], 2),
+                    round(line.times[-1], 2),
+                    len(line.times),
+                    label,
+                    *mean.values(),
+                ]
             )
         return rows
 
@@ -73,7 +80,9 @@ class Timeline:
                 canvas.legend(*panels[0].get_legend_handles_labels(), loc="outside right center")
             panels[-1].set_xlabel("seconds")
             left = f"; {len(self.lines) - MOST} more faces in fewer frames" if len(self.lines) > MOST else ""
-            canvas.suptitle(f"{self.name}{left}{f' ({self.note})' if self.note else ''}".replace("$", r"\$"), fontsize=9)
+            canvas.suptitle(
+                f"{self.name}{left}{f' ({self.note})' if self.note else ''}".replace("$", r"\$"), fontsize=9
+            )
             with atomic_file(path) as file:
                 canvas.savefig(file, format="png", dpi=120)
 

@@ -35,7 +35,11 @@ class Tracks:
         """
         self.last = {number: seen for number, seen in self.last.items() if time - seen[1] <= PATIENCE}
         pairs = sorted(
-            ((overlap(box, seen[0]), new, number) for new, box in enumerate(boxes) for number, seen in self.last.items()),
+            (
+                (overlap(box, seen[0]), new, number)
+                for new, box in enumerate(boxes)
+                for number, seen in self.last.items()
+            ),
             reverse=True,
         )
         numbers: dict[int, int] = {}  # place in the frame -> face

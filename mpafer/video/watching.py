@@ -24,9 +24,7 @@ class Seen:
     numbers: tuple[int, ...]
 
 
-def watch(
-    predictor: Predictor, frames: Iterable[Frame], *, smooth: float = 0.0, live: bool = False
-) -> Iterator[Seen]:
+def watch(predictor: Predictor, frames: Iterable[Frame], *, smooth: float = 0.0, live: bool = False) -> Iterator[Seen]:
     """The answers to frames, one after the other.
 
     Args:
