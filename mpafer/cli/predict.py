@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from mpafer.cli import options
 from mpafer.common.errors import OptionError, clear_errors
 
 if TYPE_CHECKING:
+    from mpafer.inference.answers import Answer, FaceAnswer
     from mpafer.inference.predictor import Predictor
     from mpafer.video.session import Session
 
@@ -45,8 +47,8 @@ if TYPE_CHECKING:
 def command(sources: tuple[str, ...], csv_file: str | None, json_file: str | None, **chosen: Any) -> None:
     """Expressions of faces in SOURCEs: files, folders at any depth, patterns, videos, camera:0.
 
-    Without --run, --zero-shot or --onnx the prompts that ship with the package answer: they are for drawn faces only. The
-    older form RUN IMAGE... works too. What cannot be read is named at the end, with exit status 1.
+    Without --run, --zero-shot or --onnx the prompts that ship with the package answer: they are for drawn faces only.
+    The older form RUN IMAGE... works too. What cannot be read is named at the end, with exit status 1.
     """
     with clear_errors():
         from mpafer.common.files import make_folder, write_text
@@ -55,7 +57,7 @@ def command(sources: tuple[str, ...], csv_file: str | None, json_file: str | Non
         from mpafer.video.reading import Pace
         from mpafer.video.session import Session
 
-        words = list(sources)
+        words: Sequence[str] = sources
         if not (chosen["run"] or chosen["zero_shot"] or chosen["onnx"]):
             chosen["run"], words = split_run(words)
         predictor = _predictor(**chosen)
@@ -104,13 +106,16 @@ def _print(session: Session) -> None:
     """A row for each face of the pictures and of the videos; then what was read of the pictures."""
     from tabulate import tabulate
 
+    def whole(answer: Answer) -> Sequence[Answer | FaceAnswer]:
+        return [answer]
+
     classes, note = session.predictor.classnames, session.predictor.classifier.note
     ends = [note] if note else []
     rows = [
         [answer.image, number or "whole", each.label, *each.probabilities.values(), *ends]
         for answer in session.pictures
         if answer.label
-        for number, each in enumerate(answer.faces or [answer], start=bool(answer.faces))
+        for number, each in enumerate(answer.faces or whole(answer), start=bool(answer.faces))
     ]
     head = [*classes, *(["note"] if note else [])]
     if rows:

@@ -22,11 +22,24 @@ DRAWN = "drawn faces only"  # neither SketchFER nor the stand-in CLIP has photog
 class Classifier(Protocol):
     """What a `Predictor` needs of a model."""
 
-    classnames: Sequence[str]
-    size: int  # H, pixels of an image's side
-    transform: Transform  # RGB image -> [3, H, H], as in the model's own test
-    note: str  # what every answer says of itself, "" = nothing
-    template: Template | None  # where the training images have eyes and mouth, where that is known
+    @property
+    def classnames(self) -> Sequence[str]:
+        """C names, in the order of the probabilities."""
+
+    @property
+    def size(self) -> int:
+        """H, pixels of an image's side."""
+
+    @property
+    def note(self) -> str:
+        """What every answer says of itself, "" = nothing."""
+
+    @property
+    def template(self) -> Template | None:
+        """Where the training images have eyes and mouth, where that is known."""
+
+    def transform(self, image: Image.Image, /) -> Tensor:
+        """RGB image -> [3, H, H], as in the model's own test."""
 
     def probabilities(self, images: Tensor) -> Tensor:
         """Images [B, 3, H, H], transformed, on the CPU -> probabilities [B, C], float32, on the CPU."""
@@ -36,8 +49,9 @@ class ModelClassifier:
     """A model of torch on its device."""
 
     def __init__(self, model: FrozenClip) -> None:
-        self.model, self.transform, self.template = model.eval(), transform_of(model), template_of(model)
-        self.size = model.clip.visual.image_size
+        self.model, self.template = model.eval(), template_of(model)
+        self.transform: Transform = transform_of(model)
+        self.size: int = model.clip.visual.image_size
         self.classnames = model.classnames
         learned_from = (model.recipe or {}).get("dataset") or ""
         self.note = DRAWN if model.clip.drawn_only or learned_from.startswith("SketchFER") else ""

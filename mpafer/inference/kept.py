@@ -100,11 +100,7 @@ def transform_of(model: FrozenClip) -> Transform:
 def template_of(model: FrozenClip) -> Template | None:
     """Where the images that the model was trained on have eyes and mouth, where that was measured."""
     kept = (model.recipe or {}).get("template")
-    return (
-        Template(tuple(map(tuple, kept["points"])), **{k: v for k, v in kept.items() if k != "points"})
-        if kept
-        else None
-    )
+    return Template(**{**kept, "points": tuple(map(tuple, kept["points"]))}) if kept else None
 
 
 def _read(path: Path) -> tuple[Mapping[str, Any], dict[str, Tensor]]:

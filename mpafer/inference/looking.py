@@ -48,7 +48,8 @@ class Looker:
             MissingPackageError: faces are asked for and cannot be found; with ``auto`` the whole picture is read then.
         """
         pixels = np.asarray(picture.image)
-        choice = choose(self._find(pixels, mode), mode, *pixels.shape[:2], self.template)
+        height, width = pixels.shape[:2]
+        choice = choose(self._find(pixels, mode), mode, height, width, self.template)
         if choice.whole:
             if self._missing and mode == "auto":
                 choice = Choice(NO_FACES, (), True, f"the whole image is read: {self._missing}")

@@ -65,16 +65,10 @@ class Predictor:
         prec: str = "",
     ) -> None:
         if isinstance(run, (str, Path)):
-            on = chosen_device(str(device))
-            if Path(run).expanduser().is_file():
-                run = load(run, backbone=backbone, device=on, prec=prec)
-            else:
-                run, _ = load_run(run, epoch=epoch, backbone=backbone, device=on, prec=prec)
-        if isinstance(run, FrozenClip):
-            run = ModelClassifier(run)
-        self.classifier: Classifier = run
+            run = _model(run, epoch, backbone, chosen_device(str(device)), prec)
+        self.classifier: Classifier = ModelClassifier(run) if isinstance(run, FrozenClip) else run
         self.faces, self.batch_size = check_mode(faces), batch_size
-        self.looker = Looker(detector, template or run.template, run.size)
+        self.looker = Looker(detector, template or self.classifier.template, self.classifier.size)
 
     @classmethod
     def zero_shot(cls, clip: Clip, classnames: Sequence[str], *, prec: str = "fp32", **options: Any) -> Predictor:
@@ -113,7 +107,7 @@ class Predictor:
         return list(self.classifier.classnames)
 
     @overload
-    def __call__(self, source: Source, *, faces: str = "") -> Answer: ...
+    def __call__(self, source: Source, *, faces: str = "") -> Answer: ...  # type: ignore[overload-overlap]
     @overload
     def __call__(self, source: Iterable[Source], *, faces: str = "") -> list[Answer]: ...
     def __call__(self, source: Source | Iterable[Source], *, faces: str = "") -> Answer | list[Answer]:
@@ -186,3 +180,10 @@ class Predictor:
         label, first = (best[0], found[0]) if found else ("", {})
         note = self.classifier.note
         return Answer(look.name, label, first.get(label, 0.0), first, look.choice.why, faces, note)
+
+
+def _model(run: str | Path, epoch: int | None, backbone: str, device: torch.device, prec: str) -> FrozenClip:
+    """That of a run's folder, or of a file of `mpafer.save`."""
+    if Path(run).expanduser().is_file():
+        return load(run, backbone=backbone, device=device, prec=prec)
+    return load_run(run, epoch=epoch, backbone=backbone, device=device, prec=prec)[0]

@@ -95,9 +95,10 @@ class Session:
                 seen_frames = watch(self.predictor, frames, smooth=self.smooth, live=live)
                 for seen in progress(seen_frames, source.path, unit=" frames"):
                     timeline.add(seen)
-                    place = {"frame": seen.frame.number, "time": round(seen.frame.time, 3)}
-                    self.records.append(seen.answer.record() | place | {"numbers": list(seen.numbers)})
-                    rows += seen.answer.rows(**place, names=seen.numbers)
+                    number, time = seen.frame.number, round(seen.frame.time, 3)
+                    place = {"frame": number, "time": time, "numbers": list(seen.numbers)}
+                    self.records.append(seen.answer.record() | place)
+                    rows += seen.answer.rows(number, time, seen.numbers)
                     if self.save:
                         writer.write(annotate(seen.frame.image, seen.answer, seen.numbers), seen.frame.time)
         except UserError as error:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mpafer.common.files import atomic_file
+from mpafer.inference.answers import Answer, FaceAnswer
 from mpafer.results.figures import COLORS, STYLE
 from mpafer.video.watching import WHOLE, Seen
 
@@ -40,7 +41,7 @@ class Timeline:
 
     def add(self, seen: Seen) -> None:
         """The answer to the next frame."""
-        answers = seen.answer.faces or ((seen.answer,) if seen.answer.label else ())
+        answers: Sequence[Answer | FaceAnswer] = seen.answer.faces or ([seen.answer] if seen.answer.label else [])
         for number, answer in zip(seen.numbers or (WHOLE,), answers, strict=False):
             line = self.lines.setdefault(number, Line())
             line.times.append(seen.frame.time)
@@ -52,16 +53,8 @@ class Timeline:
         for number, line in sorted(self.lines.items()):
             mean = line.mean()
             label = max(mean, key=mean.__getitem__)
-            rows.append(
-                [
-                    title(number),
-                    round(line.times[0], 2),
-                    round(line.times[-1], 2),
-                    len(line.times),
-                    label,
-                    *mean.values(),
-                ]
-            )
+            seen = round(line.times[0], 2), round(line.times[-1], 2), len(line.times)
+            rows.append([title(number), *seen, label, *mean.values()])
         return rows
 
     def draw(self, path: Path) -> None:
@@ -80,9 +73,8 @@ class Timeline:
                 canvas.legend(*panels[0].get_legend_handles_labels(), loc="outside right center")
             panels[-1].set_xlabel("seconds")
             left = f"; {len(self.lines) - MOST} more faces in fewer frames" if len(self.lines) > MOST else ""
-            canvas.suptitle(
-                f"{self.name}{left}{f' ({self.note})' if self.note else ''}".replace("$", r"\$"), fontsize=9
-            )
+            note = f" ({self.note})" if self.note else ""
+            canvas.suptitle(f"{self.name}{left}{note}".replace("$", r"\$"), fontsize=9)
             with atomic_file(path) as file:
                 canvas.savefig(file, format="png", dpi=120)
 
