@@ -7,7 +7,7 @@ from importlib import import_module
 import click
 
 VERBS = (
-    "demo", "run", "train", "compare", "ablate", "sweep", "cross", "report", "predict", "check", "methods", "datasets",
+    "demo", "run", "train", "compare", "ablate", "sweep", "cross", "report", "predict", "align", "check", "methods", "datasets",
     "plug",
 )  # fmt: skip
 

@@ -48,7 +48,9 @@ class CenterFace:
         height, width = image.shape[:2]
         scale = longest / max(height, width)
         size = [ceil(round(side * scale) / STEP) * STEP for side in (width, height)]
-        looked_at = self.cv2.resize(image, size, interpolation=self.cv2.INTER_AREA if scale < 1 else self.cv2.INTER_LINEAR)
+        looked_at = self.cv2.resize(
+            image, size, interpolation=self.cv2.INTER_AREA if scale < 1 else self.cv2.INTER_LINEAR
+        )
         self.network.setInput(self.cv2.dnn.blobFromImage(looked_at))
         boxes, landmarks, scores = decode(*(output[0] for output in self.network.forward(OUTPUTS)))
         ratio = np.array([width / size[0], height / size[1]], dtype=np.float32)
