@@ -15,10 +15,11 @@ from mpafer.build import build_model
 from mpafer.clip import Clip
 from mpafer.common.devices import chosen_device
 from mpafer.evaluation.predictions import refuse_nonfinite
-from mpafer.faces.alignment import Template
-from mpafer.faces.detector import Detector
+from mpafer.faces.alignment import DEFAULT_TEMPLATE, Template
+from mpafer.faces.detector import CENTERFACE, Detector
 from mpafer.inference.answers import Answer, FaceAnswer
 from mpafer.inference.classifiers import Classifier, ModelClassifier, OnnxClassifier
+from mpafer.inference.face_template import run_template
 from mpafer.inference.kept import load
 from mpafer.inference.looking import Look, Looker, check_mode
 from mpafer.inference.pictures import Picture, Source, as_picture, is_single
@@ -41,7 +42,8 @@ class Predictor:
         faces: what of a picture is read. ``auto``: each face, or the whole picture where it is one face already or no
             face is found, and the answer says which; ``all``: each face; ``largest``: one face; ``none``: the whole.
         detector: finds the faces: centerface, the path of a YuNet file, or an object of your own.
-        template: where eyes and mouth are brought to; default: the run's own, or a stated one.
+        template: where eyes and mouth are brought to; default: where the run's training images have them, which is
+            measured when the first face is found and kept in the run's folder, or `mpafer.faces`' own.
         batch_size: faces at a time.
         epoch, backbone, device, prec: of a run's folder, as `mpafer.load_run` has them; default device: a GPU where
             there is one.
@@ -56,7 +58,7 @@ class Predictor:
         run: str | Path | FrozenClip | Classifier,
         *,
         faces: str = "auto",
-        detector: Detector | str = "",
+        detector: Detector | str = CENTERFACE,
         template: Template | None = None,
         batch_size: int = 32,
         epoch: int | None = None,
@@ -64,11 +66,20 @@ class Predictor:
         device: str | torch.device = "",
         prec: str = "",
     ) -> None:
+        self._given, self._folder, self._detector = template, "", detector
         if isinstance(run, (str, Path)):
+            self._folder = run if Path(run).expanduser().is_dir() else ""
             run = _model(run, epoch, backbone, chosen_device(str(device)), prec)
         self.classifier: Classifier = ModelClassifier(run) if isinstance(run, FrozenClip) else run
         self.faces, self.batch_size = check_mode(faces), batch_size
-        self.looker = Looker(detector, template or self.classifier.template, self.classifier.size)
+        self.looker = Looker(detector, self._template, self.classifier.size)
+
+    def _template(self) -> Template:
+        if template := self._given or self.classifier.template:
+            return template
+        if self._folder and isinstance(self._detector, str):
+            return run_template(self._folder, self._detector)
+        return DEFAULT_TEMPLATE
 
     @classmethod
     def zero_shot(cls, clip: Clip, classnames: Sequence[str], *, prec: str = "fp32", **options: Any) -> Predictor:
