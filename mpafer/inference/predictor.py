@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from importlib import resources
 from itertools import chain
 from pathlib import Path
@@ -66,20 +67,13 @@ class Predictor:
         device: str | torch.device = "",
         prec: str = "",
     ) -> None:
-        self._given, self._folder, self._detector = template, "", detector
+        folder = run if isinstance(run, (str, Path)) and Path(run).expanduser().is_dir() else ""
         if isinstance(run, (str, Path)):
-            self._folder = run if Path(run).expanduser().is_dir() else ""
             run = _model(run, epoch, backbone, chosen_device(str(device)), prec)
         self.classifier: Classifier = ModelClassifier(run) if isinstance(run, FrozenClip) else run
         self.faces, self.batch_size = check_mode(faces), batch_size
-        self.looker = Looker(detector, self._template, self.classifier.size)
-
-    def _template(self) -> Template:
-        if template := self._given or self.classifier.template:
-            return template
-        if self._folder and isinstance(self._detector, str):
-            return run_template(self._folder, self._detector)
-        return DEFAULT_TEMPLATE
+        where = partial(_template, template or self.classifier.template, folder, detector)
+        self.looker = Looker(detector, where, self.classifier.size)
 
     @classmethod
     def zero_shot(cls, clip: Clip, classnames: Sequence[str], *, prec: str = "fp32", **options: Any) -> Predictor:
@@ -198,3 +192,10 @@ def _model(run: str | Path, epoch: int | None, backbone: str, device: torch.devi
     if Path(run).expanduser().is_file():
         return load(run, backbone=backbone, device=device, prec=prec)
     return load_run(run, epoch=epoch, backbone=backbone, device=device, prec=prec)[0]
+
+
+def _template(known: Template | None, folder: str | Path, detector: Detector | str) -> Template:
+    """Where eyes and mouth are brought to: the template that is known, a run's, or a stated one."""
+    if known:
+        return known
+    return run_template(folder, detector) if folder and isinstance(detector, str) else DEFAULT_TEMPLATE
