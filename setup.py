@@ -60,8 +60,10 @@ setup(
         "export": ["onnx", "onnxruntime", "onnxscript", "torch>=2.6"],
         "faces": FACES,
         "parquet": ["pyarrow"],
+        "video": ["av>=14"],  # frame.rotation
         "dev": [
             *FACES,
+            "av>=14",
             "import-linter>=2.6",  # no circles: acyclic_siblings
             "mypy",
             "onnx",

@@ -26,7 +26,7 @@ def annotate(image: Image.Image, answer: Answer, numbers: Sequence[int] = ()) ->
     font = ImageFont.load_default(max(SMALLEST, min(image.size) // SIZE))
     names = [f"{number} " for number in numbers] or [""] * len(answer.faces)
     for name, face in zip(names, answer.faces, strict=True):
-        draw.rectangle(face.box, outline=COLOUR, width=max(1, min(image.size) // 240))
+        draw.rectangle([round(side) for side in face.box], outline=COLOUR, width=max(1, min(image.size) // 240))
         words = f"{name}{face.label} {face.confidence:.0%} {' '.join(face.marks)}".rstrip()
         _write(draw, font, face.box[0], face.box[1], words, image.width)
     if not answer.faces:
