@@ -12,7 +12,8 @@ from math import ceil
 import numpy as np
 
 from mpafer.common.errors import MissingPackageError
-from mpafer.faces.detector import FIND, Faces, load_cv2
+from mpafer.faces.found import FIND, Faces
+from mpafer.faces.opencv import load_cv2
 
 CELL = 4  # pixels
 STEP = 32  # of the network's input: five halvings
