@@ -18,8 +18,8 @@ from mpafer.faces.opencv import load_cv2
 CELL = 4  # pixels
 STEP = 32  # of the network's input: five halvings
 OUTPUTS = ("537", "538", "539", "540")  # heat map, scale, offset, points: names in the file
-# The image is looked at twice, with a longer side of so many pixels at most: of a face of many hundred pixels the network
-# finds nothing, or parts such as an eye and the nose. Where the small one shows such a face, that alone counts.
+# The image is looked at twice, with a longer side of so many pixels at most: of a face of many hundred pixels the
+# network finds nothing, or parts such as an eye and the nose. Where the small one shows such a face, that alone counts.
 LARGE, SMALL = 1280, 256
 TOO_LARGE = 256  # pixels of a face's longer side, for the large one
 
