@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -139,3 +140,9 @@ def test_opencv_that_cannot_be_loaded(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(tmp_path))
     with pytest.raises(MissingPackageError, match=r"libGL\.so\.1.*opencv-python-headless"):
         load_detector()
+
+
+def test_processes_that_find_faces_wait_for_no_torch():
+    code = "import sys, mpafer.faces.copies as copies; copies._detector('centerface'); print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n" and done.stderr == ""
