@@ -13,7 +13,7 @@ from mpafer.common.errors import clear_errors
 @click.command()
 @click.option(
     "--template", default="measured", show_default=True, metavar="measured|default|RUN",
-    help="Where eyes and mouth go: where they lie in SRC on average, a stated default, or as in a run's training images.",
+    help="Where eyes and mouth go: where SRC has them on average, a stated default, or as in a run's training.",
 )  # fmt: skip
 @click.option("--size", type=click.IntRange(16, 4096), default=224, show_default=True, help="Side in pixels.")
 @click.option(

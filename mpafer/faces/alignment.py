@@ -16,7 +16,9 @@ import numpy as np
 
 from mpafer.common.errors import DataError
 from mpafer.common.files import atomic_file
-from mpafer.faces.detector import Detector, Faces, load_cv2
+from mpafer.faces.detector import Detector
+from mpafer.faces.found import Faces
+from mpafer.faces.opencv import load_cv2
 
 FEWEST = 10  # faces that a template is measured on
 

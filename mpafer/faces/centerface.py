@@ -12,13 +12,16 @@ from math import ceil
 import numpy as np
 
 from mpafer.common.errors import MissingPackageError
-from mpafer.faces.detector import FIND, Faces, load_cv2
+from mpafer.faces.found import FIND, Faces
+from mpafer.faces.opencv import load_cv2
 
 CELL = 4  # pixels
 STEP = 32  # of the network's input: five halvings
 OUTPUTS = ("537", "538", "539", "540")  # heat map, scale, offset, points: names in the file
-# The image is looked at twice, with a longer side of so many pixels at most: large faces are found in the small one.
+# The image is looked at twice, with a longer side of so many pixels at most: of a face of many hundred pixels the
+# network finds nothing, or parts such as an eye and the nose. Where the small one shows such a face, that alone counts.
 LARGE, SMALL = 1280, 256
+TOO_LARGE = 256  # pixels of a face's longer side, for the large one
 
 
 class CenterFace:
@@ -39,8 +42,15 @@ class CenterFace:
     def find(self, image: np.ndarray) -> Faces:
         height, width = image.shape[:2]
         longer = max(height, width)
-        looks = [SMALL] if longer <= SMALL else [SMALL, min(longer, LARGE)]
-        boxes, landmarks, scores = map(np.concatenate, zip(*(self._look(image, each) for each in looks), strict=True))
+        boxes, landmarks, scores = self._look(image, SMALL)
+        if longer > SMALL:
+            seen = min(longer, LARGE)
+            more = self._look(image, seen)
+            huge = boxes[np.max(boxes[:, 2:] - boxes[:, :2], axis=1) * seen / longer > TOO_LARGE]
+            new = ~centres_within(more[0], huge)
+            boxes, landmarks, scores = (
+                np.concatenate([part, other[new]]) for part, other in zip((boxes, landmarks, scores), more, strict=True)
+            )
         return Faces.of(boxes, landmarks, scores, height, width)
 
     def _look(self, image: np.ndarray, longest: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -75,3 +85,10 @@ def decode(
     shares = points[:, rows, columns].T.reshape(-1, 5, 2)[..., ::-1]  # x, y
     landmarks = corner[:, None] + shares * size[:, None]
     return np.concatenate([corner, corner + size], axis=1), landmarks, heat[0, rows, columns]
+
+
+def centres_within(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Of each box [N, 4], whether its centre lies in any of the others [M, 4]: bool [N]."""
+    centres = (boxes[:, None, :2] + boxes[:, None, 2:]) / 2
+    within = (others[:, :2] <= centres) & (centres <= others[:, 2:])
+    return np.asarray(within.all(-1).any(-1))

@@ -9,7 +9,7 @@ import numpy as np
 
 from mpafer.common.errors import OptionError
 from mpafer.faces.alignment import DEFAULT_TEMPLATE, Template, deviation, in_square
-from mpafer.faces.detector import Faces
+from mpafer.faces.found import Faces
 
 Mode = Literal["auto", "all", "largest", "none"]
 SMALL = 40  # pixels of a box's longer side

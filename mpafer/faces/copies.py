@@ -19,7 +19,9 @@ from mpafer.common.files import atomic_file
 from mpafer.common.progress import progress
 from mpafer.faces.alignment import Template, align, centre_square, template_of
 from mpafer.faces.choice import marks_of
-from mpafer.faces.detector import Detector, Faces, load_cv2, load_detector
+from mpafer.faces.detector import Detector, load_detector
+from mpafer.faces.found import Faces
+from mpafer.faces.opencv import load_cv2
 from mpafer.inputs.reading import UnreadableImageError, read_image
 
 CHUNK = 16  # images a worker takes at a time

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from mpafer.common.errors import OptionError
-from mpafer.faces.detector import FIND, Faces, load_cv2
+from mpafer.faces.found import FIND, Faces
+from mpafer.faces.opencv import load_cv2
 
 
 class YuNet:

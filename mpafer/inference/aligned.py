@@ -146,7 +146,7 @@ def _kept_template(order: Order, file: Path) -> Template:
     for key, value in order.kept().items():
         if other.get(key) != value and key != "target":
             raise OptionError(
-                f"DST {order.target} holds copies of another kind ({key} {other.get(key)}, not {value}): name another one"
+                f"DST {order.target} holds other copies ({key} {other.get(key)}, not {value}): name another folder"
             )
     return template
 
