@@ -1,9 +1,9 @@
 """MPA-FER: multimodal prompt alignment for facial expression recognition over a frozen CLIP.
 
-In Python: `load_clip`, `build_model`, `class_prototypes`, `save` and `load`, `load_run`, `Predictor` and `methods`. In a
-runner on Dassl two lines: ``import mpafer`` and ``mpafer.extend_cfg(cfg)``, which adds our config keys and enters MPAFER
-and the data sets in Dassl's registries; `mpafer.dassl.plug` does both for a runner that is left as it is. `repair_dassl`
-and `repair_clip` are for the runner's own methods, where one calls them. Importing has no side effect.
+In Python: `load_clip`, `build_model`, `class_prototypes`, `save` and `load`, `load_run`, `Predictor` and `methods`. In
+a runner on Dassl two lines: ``import mpafer`` and ``mpafer.extend_cfg(cfg)``, which adds our config keys and enters
+MPAFER and the data sets in Dassl's registries; `mpafer.dassl.plug` does both for a runner that is left as it is.
+`repair_dassl` and `repair_clip` are for the runner's own methods, where one calls them. Importing has no side effect.
 """
 
 from __future__ import annotations

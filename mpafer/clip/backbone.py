@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from mpafer.clip.layers import Attention
+from mpafer.clip.preprocess import clip_transform
 from mpafer.clip.sizes import CONTEXT, QUICKGELU, VOCABULARY, Sizes, check_tensors, expand_vocabulary
 from mpafer.clip.strangers import refuse_strangers
 from mpafer.clip.tokens import eot_positions, tokenize
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-PIXEL_MEAN = (0.48145466, 0.4578275, 0.40821073)
-PIXEL_STD = (0.26862954, 0.26130258, 0.27577711)
 _JIT_EXTRAS = ("input_resolution", "context_length", "vocab_size")  # numbers OpenAI's archives carry as tensors
 
 
@@ -106,8 +105,6 @@ class Clip(nn.Module):
     @property
     def preprocess(self) -> Callable[[Image.Image], Tensor]:
         """CLIP's own transform of an image, see `clip_transform`."""
-        from mpafer.clip.preprocess import clip_transform  # with torchvision, which is slow to import
-
         return clip_transform(self.visual.image_size)
 
     @property

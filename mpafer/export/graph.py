@@ -63,7 +63,9 @@ def onnx_bytes(model: FrozenClip, about: Mapping[str, Any]) -> bytes:
             )  # fmt: skip
     except torch.onnx.OnnxExporterError as error:
         reason = " ".join(f"{error.__cause__ or error}".split())[:300]
-        raise ExportError(f"torch cannot translate the forward of {type(model).__name__} into ONNX: {reason}") from error
+        raise ExportError(
+            f"torch cannot translate the forward of {type(model).__name__} into ONNX: {reason}"
+        ) from error
     assert program is not None
     proto: onnx.ModelProto = program.model_proto
     for part in (*proto.graph.node, *proto.graph.value_info, *proto.graph.input, *proto.graph.output, proto.graph):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from mpafer.clip.backbone import PIXEL_MEAN, PIXEL_STD
+from mpafer.clip.preprocess import PIXEL_MEAN, PIXEL_STD
 from mpafer.common.errors import OptionError
 from mpafer.common.files import atomic_file, prune_temporary
 from mpafer.common.versions import package_version

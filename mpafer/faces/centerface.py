@@ -16,8 +16,9 @@ from mpafer.faces.detector import FIND, Faces, load_cv2
 
 CELL = 4  # pixels
 STEP = 32  # of the network's input: five halvings
-HEAT, SCALE, OFFSET, POINTS = OUTPUTS = ("537", "538", "539", "540")  # names in the file
-LONGEST = 1280  # pixels of the longer side that are looked at
+OUTPUTS = ("537", "538", "539", "540")  # heat map, scale, offset, points: names in the file
+# The image is looked at twice, with a longer side of so many pixels at most: large faces are found in the small one.
+LARGE, SMALL = 1280, 256
 
 
 class CenterFace:
@@ -37,30 +38,40 @@ class CenterFace:
 
     def find(self, image: np.ndarray) -> Faces:
         height, width = image.shape[:2]
-        shrink = min(1.0, LONGEST / max(height, width))
-        looked_at = [ceil(side * shrink / STEP) * STEP for side in (width, height)]
-        self.network.setInput(self.cv2.dnn.blobFromImage(image, size=looked_at))
-        heat, scale, offset, points = (output[0] for output in self.network.forward(OUTPUTS))
-        boxes, landmarks, scores = decode(heat[0], scale, offset, points)
-        ratio = np.array([width / looked_at[0], height / looked_at[1]], dtype=np.float32)
-        return Faces.of(boxes * np.tile(ratio, 2), landmarks * ratio, scores, height, width)
+        longer = max(height, width)
+        looks = [SMALL] if longer <= SMALL else [SMALL, min(longer, LARGE)]
+        boxes, landmarks, scores = map(np.concatenate, zip(*(self._look(image, each) for each in looks), strict=True))
+        return Faces.of(boxes, landmarks, scores, height, width)
+
+    def _look(self, image: np.ndarray, longest: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """What `decode` finds in the image at that size, in the image's own pixels."""
+        height, width = image.shape[:2]
+        scale = longest / max(height, width)
+        size = [ceil(round(side * scale) / STEP) * STEP for side in (width, height)]
+        looked_at = self.cv2.resize(
+            image, size, interpolation=self.cv2.INTER_AREA if scale < 1 else self.cv2.INTER_LINEAR
+        )
+        self.network.setInput(self.cv2.dnn.blobFromImage(looked_at))
+        boxes, landmarks, scores = decode(*(output[0] for output in self.network.forward(OUTPUTS)))
+        ratio = np.array([width / size[0], height / size[1]], dtype=np.float32)
+        return boxes * np.tile(ratio, 2), landmarks * ratio, scores
 
 
 def decode(
     heat: np.ndarray, scale: np.ndarray, offset: np.ndarray, points: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Outputs of the network -> boxes [N, 4], landmarks [N, 5, 2] in its input's pixels and scores [N], repetitions too.
+    """The network's outputs -> boxes [N, 4], landmarks [N, 5, 2] in its input's pixels, scores [N]; a face may repeat.
 
     Args:
-        heat: [h, w], scores.
+        heat: [1, h, w], scores.
         scale, offset: [2, h, w], y before x.
         points: [10, h, w], y and x of five points.
     """
-    rows, columns = np.nonzero(heat > FIND)
+    rows, columns = np.nonzero(heat[0] > FIND)
     cells = np.stack([columns, rows], axis=1)
     size = CELL * np.exp(scale[::-1, rows, columns].T)  # width, height
     centre = CELL * (cells + 0.5 + offset[::-1, rows, columns].T)
     corner = centre - size / 2
     shares = points[:, rows, columns].T.reshape(-1, 5, 2)[..., ::-1]  # x, y
     landmarks = corner[:, None] + shares * size[:, None]
-    return np.concatenate([corner, corner + size], axis=1), landmarks, heat[rows, columns]
+    return np.concatenate([corner, corner + size], axis=1), landmarks, heat[0, rows, columns]

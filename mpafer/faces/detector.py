@@ -97,6 +97,7 @@ def load_cv2() -> Any:
             f"OpenCV cannot be loaded ({error}): on a machine without a screen take the one that needs none, "
             "pip install --force-reinstall --no-deps opencv-python-headless"
         ) from error
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)  # no remarks on its own insides
     return cv2
 
 

@@ -10,31 +10,51 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from mpafer.faces.alignment import Template
+from mpafer.inference.kept import template_of, transform_of
 from mpafer.inference.onnx_file import OnnxFile
 from mpafer.inputs.transforms import Transform
 from mpafer.prompting.model import FrozenClip
 
-DRAWN = "drawn faces only"  # the stand-in CLIP has seen no photograph
+DRAWN = "drawn faces only"  # neither SketchFER nor the stand-in CLIP has photographs
 
 
 class Classifier(Protocol):
     """What a `Predictor` needs of a model."""
 
-    classnames: Sequence[str]
-    transform: Transform  # RGB image -> [3, H, W], as in the model's own test
-    note: str  # what every answer says of itself, "" = nothing
+    @property
+    def classnames(self) -> Sequence[str]:
+        """C names, in the order of the probabilities."""
+
+    @property
+    def size(self) -> int:
+        """H, pixels of an image's side."""
+
+    @property
+    def note(self) -> str:
+        """What every answer says of itself, "" = nothing."""
+
+    @property
+    def template(self) -> Template | None:
+        """Where the training images have eyes and mouth, where that is known."""
+
+    def transform(self, image: Image.Image, /) -> Tensor:
+        """RGB image -> [3, H, H], as in the model's own test."""
 
     def probabilities(self, images: Tensor) -> Tensor:
-        """Images [B, 3, H, W], transformed, on the CPU -> probabilities [B, C], float32, on the CPU."""
+        """Images [B, 3, H, H], transformed, on the CPU -> probabilities [B, C], float32, on the CPU."""
 
 
 class ModelClassifier:
     """A model of torch on its device."""
 
-    def __init__(self, model: FrozenClip, transform: Transform) -> None:
-        self.model, self.transform = model.eval(), transform
+    def __init__(self, model: FrozenClip) -> None:
+        self.model, self.template = model.eval(), template_of(model)
+        self.transform: Transform = transform_of(model)
+        self.size: int = model.clip.visual.image_size
         self.classnames = model.classnames
-        self.note = DRAWN if model.clip.drawn_only else ""
+        learned_from = (model.recipe or {}).get("dataset") or ""
+        self.note = DRAWN if model.clip.drawn_only or learned_from.startswith("SketchFER") else ""
 
     @torch.inference_mode()
     def probabilities(self, images: Tensor) -> Tensor:
@@ -49,7 +69,8 @@ class OnnxClassifier:
 
     def __init__(self, file: str | Path) -> None:
         self.file = OnnxFile(file)
-        self.classnames, self.note = self.file.classnames, self.file.note
+        self.classnames, self.note, self.size = self.file.classnames, self.file.note, self.file.size
+        self.template: Template | None = None
 
     def transform(self, image: Image.Image) -> Tensor:
         """An RGB image -> [3, H, H]."""

@@ -20,11 +20,13 @@ from mpafer.common.errors import CheckpointError, MissingFileError, OptionError
 from mpafer.common.files import atomic_file
 from mpafer.common.tensors import first_nonfinite
 from mpafer.engine.contents import load_weights
+from mpafer.faces.alignment import Template
 from mpafer.inputs.transforms import Transform, plain_transform
 from mpafer.prompting.model import FrozenClip
 from mpafer.run_config import find_method
 
 FORMAT = "1"
+LEARNED_FROM = ("dataset", "input", "template")  # of a run's model: its data set, INPUT's values, the faces' template
 
 
 def save(model: FrozenClip, file: str | Path) -> None:
@@ -84,7 +86,7 @@ def load(
         )
     options = about["options"] | find_method(about["method"]).inference_overrides | ({"prec": prec} if prec else {})
     model = build_model(about["method"], clip, about["classnames"], descriptions=about["descriptions"], **options)
-    model.recipe = {**(model.recipe or {}), "input": about.get("input")}
+    model.recipe = {**(model.recipe or {}), **{key: about.get(key) for key in LEARNED_FROM}}
     load_weights(model.prompts, values, path)
     return model.eval().to(clip.device)
 
@@ -93,6 +95,12 @@ def transform_of(model: FrozenClip) -> Transform:
     """What an image goes through before the model: as in its run's test, or else CLIP's own."""
     node = (model.recipe or {}).get("input")
     return plain_transform(CfgNode(dict(node))) if node else model.clip.preprocess
+
+
+def template_of(model: FrozenClip) -> Template | None:
+    """Where the images that the model was trained on have eyes and mouth, where that was measured."""
+    kept = (model.recipe or {}).get("template")
+    return Template(**{**kept, "points": tuple(map(tuple, kept["points"]))}) if kept else None
 
 
 def _read(path: Path) -> tuple[Mapping[str, Any], dict[str, Tensor]]:

@@ -4,42 +4,74 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import get_args
 
+import numpy as np
 from PIL import Image
 
-from mpafer.inference.answers import Box, Point
+from mpafer.common.errors import MissingPackageError
+from mpafer.common.options import check_choice
+from mpafer.faces.alignment import DEFAULT_TEMPLATE, Template, align
+from mpafer.faces.choice import Choice, Mode, choose
+from mpafer.faces.detector import CENTERFACE, Detector, Faces, load_detector
 from mpafer.inference.pictures import Picture
 
-FACES = ("auto", "all", "largest", "none")
-
-
-@dataclass(frozen=True)
-class FoundFace:
-    """A face of a picture, in its pixels."""
-
-    box: Box
-    landmarks: tuple[Point, ...]
-    score: float
-    marks: tuple[str, ...]
+NO_FACES = Faces(np.zeros((0, 4), np.float32), np.zeros((0, 5, 2), np.float32), np.zeros(0, np.float32))
 
 
 @dataclass(frozen=True)
 class Look:
-    """What is read of a picture: the images to classify, one a face, or the whole picture where there are no faces."""
+    """What is read of a picture: the images to classify, one a face or the whole picture alone, and the choice."""
 
     name: str
     images: Sequence[Image.Image]
-    reading: str
-    faces: Sequence[FoundFace] = ()
+    choice: Choice
 
 
 class Looker:
-    """Looks for faces with a detector, which is made when the first picture needs it."""
+    """Looks for faces, and brings them upright.
 
-    def __init__(self, detector: Any = None) -> None:
-        self.detector = detector
+    Args:
+        detector: a detector, or its name or path; it is loaded when the first picture needs it.
+        template: where eyes and mouth lie in the images that the model was trained on.
+        size: pixels of a face's crop.
+    """
 
-    def look(self, picture: Picture, faces: str) -> Look:
-        """What is read of a picture; ``faces`` as `Predictor` explains it."""
-        return Look(picture.name, [picture.image], "whole image")
+    def __init__(self, detector: Detector | str, template: Template | None, size: int) -> None:
+        self.template, self.size = template or DEFAULT_TEMPLATE, size
+        self._detector, self._missing = detector or CENTERFACE, ""
+
+    def look(self, picture: Picture, mode: Mode) -> Look:
+        """What is read of a picture.
+
+        Raises:
+            MissingPackageError: faces are asked for and cannot be found; with ``auto`` the whole picture is read then.
+        """
+        pixels = np.asarray(picture.image)
+        height, width = pixels.shape[:2]
+        choice = choose(self._find(pixels, mode), mode, height, width, self.template)
+        if choice.whole:
+            if self._missing and mode == "auto":
+                choice = Choice(NO_FACES, (), True, f"the whole image is read: {self._missing}")
+            return Look(picture.name, [picture.image], choice)
+        crops = [align(pixels, each, self.template, self.size) for each in choice.faces.landmarks]
+        return Look(picture.name, [Image.fromarray(crop) for crop in crops], choice)
+
+    def _find(self, pixels: np.ndarray, mode: Mode) -> Faces:
+        if mode == "none" or (mode == "auto" and self._missing):
+            return NO_FACES
+        if isinstance(self._detector, str):
+            try:
+                self._detector = load_detector(self._detector)
+            except MissingPackageError as error:
+                if mode != "auto":
+                    raise
+                self._missing = str(error)
+                return NO_FACES
+        return self._detector.find(pixels)
+
+
+def check_mode(mode: str) -> Mode:
+    """A mode by its word; raises OptionError where it is none."""
+    check_choice("faces", mode, get_args(Mode))
+    return mode  # type: ignore[return-value]

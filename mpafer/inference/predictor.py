@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from importlib import resources
 from itertools import chain
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, TypeVar, overload
 
 import torch
 
 from mpafer.build import build_model
 from mpafer.clip import Clip
 from mpafer.common.devices import chosen_device
-from mpafer.common.options import check_choice
 from mpafer.evaluation.predictions import refuse_nonfinite
+from mpafer.faces.alignment import Template
+from mpafer.faces.detector import Detector
 from mpafer.inference.answers import Answer, FaceAnswer
 from mpafer.inference.classifiers import Classifier, ModelClassifier, OnnxClassifier
-from mpafer.inference.kept import load, transform_of
-from mpafer.inference.looking import FACES, Look, Looker
-from mpafer.inference.pictures import Source, as_picture, is_single
+from mpafer.inference.kept import load
+from mpafer.inference.looking import Look, Looker, check_mode
+from mpafer.inference.pictures import Picture, Source, as_picture, is_single
 from mpafer.inference.saved import load_run
 from mpafer.prompting.model import FrozenClip
 
 SHIPPED = Path(str(resources.files("mpafer.inference") / "assets" / "drawn_faces.safetensors"))
+P = TypeVar("P", bound=Picture)
 
 
 class Predictor:
@@ -37,7 +40,8 @@ class Predictor:
         run: a run's output folder, a file of `mpafer.save`, or a model that `mpafer.build_model` or `mpafer.load` gave.
         faces: what of a picture is read. ``auto``: each face, or the whole picture where it is one face already or no
             face is found, and the answer says which; ``all``: each face; ``largest``: one face; ``none``: the whole.
-        detector: finds the faces; default: `mpafer.faces`' own.
+        detector: finds the faces: centerface, the path of a YuNet file, or an object of your own.
+        template: where eyes and mouth are brought to; default: the run's own, or a stated one.
         batch_size: faces at a time.
         epoch, backbone, device, prec: of a run's folder, as `mpafer.load_run` has them; default device: a GPU where
             there is one.
@@ -52,23 +56,19 @@ class Predictor:
         run: str | Path | FrozenClip | Classifier,
         *,
         faces: str = "auto",
-        detector: Any = None,
+        detector: Detector | str = "",
+        template: Template | None = None,
         batch_size: int = 32,
         epoch: int | None = None,
         backbone: str = "",
         device: str | torch.device = "",
         prec: str = "",
     ) -> None:
-        check_choice("faces", faces, FACES)
         if isinstance(run, (str, Path)):
-            where = {"backbone": backbone, "device": chosen_device(str(device)), "prec": prec}
-            is_file = Path(run).expanduser().is_file()
-            run = load(run, **where) if is_file else load_run(run, epoch=epoch, **where)[0]
-        if isinstance(run, FrozenClip):
-            run = ModelClassifier(run, transform_of(run))
-        self.classifier: Classifier = run
-        self.faces, self.batch_size = faces, batch_size
-        self.looker = Looker(detector)
+            run = _model(run, epoch, backbone, chosen_device(str(device)), prec)
+        self.classifier: Classifier = ModelClassifier(run) if isinstance(run, FrozenClip) else run
+        self.faces, self.batch_size = check_mode(faces), batch_size
+        self.looker = Looker(detector, template or self.classifier.template, self.classifier.size)
 
     @classmethod
     def zero_shot(cls, clip: Clip, classnames: Sequence[str], *, prec: str = "fp32", **options: Any) -> Predictor:
@@ -107,7 +107,7 @@ class Predictor:
         return list(self.classifier.classnames)
 
     @overload
-    def __call__(self, source: Source, *, faces: str = "") -> Answer: ...
+    def __call__(self, source: Source, *, faces: str = "") -> Answer: ...  # type: ignore[overload-overlap]
     @overload
     def __call__(self, source: Iterable[Source], *, faces: str = "") -> list[Answer]: ...
     def __call__(self, source: Source | Iterable[Source], *, faces: str = "") -> Answer | list[Answer]:
@@ -126,16 +126,33 @@ class Predictor:
             return next(self.stream([source], faces=faces))  # type: ignore[list-item]
         return list(self.stream(source, faces=faces))  # type: ignore[arg-type]
 
-    def stream(self, sources: Iterable[Source], *, faces: str = "") -> Iterator[Answer]:
-        """The answers one after the other; pictures are read when their turn comes, and encoded in batches."""
-        check_choice("faces", faces or self.faces, FACES)
+    def stream(self, sources: Iterable[Source], *, faces: str = "", batch_size: int = 0) -> Iterator[Answer]:
+        """The answers one after the other; pictures are read when their turn comes, and encoded in batches.
+
+        Args:
+            sources, faces: as in a call.
+            batch_size: in place of the predictor's own; with 1 no picture waits for the next, as a camera needs it.
+        """
+        mode, most = check_mode(faces) if faces else self.faces, batch_size or self.batch_size
         waiting: list[Look] = []
         for source in sources:
-            waiting.append(self.looker.look(as_picture(source), faces or self.faces))
-            if sum(len(look.images) for look in waiting) >= self.batch_size:
+            waiting.append(self.looker.look(as_picture(source), mode))
+            if max(len(waiting), sum(len(look.images) for look in waiting)) >= most:
                 yield from self._answers(waiting)
                 waiting = []
         yield from self._answers(waiting)
+
+    def pairs(self, pictures: Iterable[P], *, faces: str = "", batch_size: int = 0) -> Iterator[tuple[P, Answer]]:
+        """Each picture with the answer to it; arguments as those of `stream`."""
+        waiting: deque[P] = deque()
+
+        def noted() -> Iterator[P]:
+            for picture in pictures:
+                waiting.append(picture)
+                yield picture
+
+        for answer in self.stream(noted(), faces=faces, batch_size=batch_size):
+            yield waiting.popleft(), answer
 
     def _answers(self, looks: Sequence[Look]) -> Iterator[Answer]:
         images = [self.classifier.transform(image) for look in looks for image in look.images]
@@ -150,14 +167,23 @@ class Predictor:
             yield self._answer(look, [next(left) for _ in look.images])
 
     def _answer(self, look: Look, rows: Sequence[Sequence[float]]) -> Answer:
-        found = [self._probabilities(row) for row in rows]
+        found = [dict(zip(self.classnames, row, strict=True)) for row in rows]
         best = [max(each, key=each.__getitem__) for each in found]
+        chosen = look.choice.faces
+        places = zip(chosen.boxes.tolist(), chosen.landmarks.tolist(), chosen.scores.tolist(), strict=True)
         faces = tuple(
-            FaceAnswer(label, each[label], each, face.box, face.landmarks, face.score, face.marks)
-            for face, label, each in zip(look.faces, best, found, strict=False)
+            FaceAnswer(label, each[label], each, tuple(box), tuple(map(tuple, landmarks)), score, marks)
+            for (box, landmarks, score), marks, label, each in zip(
+                places, look.choice.marks, best[: len(chosen)], found[: len(chosen)], strict=True
+            )
         )
         label, first = (best[0], found[0]) if found else ("", {})
-        return Answer(look.name, label, first.get(label, 0.0), first, look.reading, faces, self.classifier.note)
+        note = self.classifier.note
+        return Answer(look.name, label, first.get(label, 0.0), first, look.choice.why, faces, note)
 
-    def _probabilities(self, row: Sequence[float]) -> dict[str, float]:
-        return dict(zip(self.classifier.classnames, row, strict=True))
+
+def _model(run: str | Path, epoch: int | None, backbone: str, device: torch.device, prec: str) -> FrozenClip:
+    """That of a run's folder, or of a file of `mpafer.save`."""
+    if Path(run).expanduser().is_file():
+        return load(run, backbone=backbone, device=device, prec=prec)
+    return load_run(run, epoch=epoch, backbone=backbone, device=device, prec=prec)[0]

@@ -85,7 +85,7 @@ def build_run(
     if cfg.DATASET.DESCRIPTIONS and "descriptions" in trainer.accepts and not saved.prompts:  # they are the classifier
         options["descriptions"] = load_descriptions(cfg.DATASET.DESCRIPTIONS, saved.classnames)
     model = build_model(saved.method, clip, saved.classnames, **options)
-    model.recipe = {**(model.recipe or {}), "input": plain_values(cfg.INPUT)}
+    model.recipe = {**(model.recipe or {}), "input": plain_values(cfg.INPUT), "dataset": cfg.DATASET.NAME}
     if saved.prompts and saved.checkpoint:
         load_weights(model.prompts, saved.prompts, saved.checkpoint)
     return model.eval().to(device), plain_transform(cfg.INPUT)
