@@ -67,6 +67,7 @@ setup(
             "onnx",
             "onnxruntime",
             "onnxscript",
+            "playwright",  # the system's Chromium: examples/browser
             "pre-commit",
             "pyarrow",
             "pytest",

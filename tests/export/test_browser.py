@@ -29,7 +29,8 @@ playwright = pytest.importorskip("playwright.sync_api")
 pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here"),
     pytest.mark.skipif(
-        not (PAGE / "ort/ort.wasm.min.js").is_file(), reason="examples/browser/ort is empty: its README says what fills it"
+        not (PAGE / "ort/ort.wasm.min.js").is_file(),
+        reason="examples/browser/ort is empty: its README says what fills it",
     ),
 ]
 
