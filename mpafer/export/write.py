@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import logging
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from mpafer.clip.preprocess import PIXEL_MEAN, PIXEL_STD
-from mpafer.common.errors import OptionError
+from mpafer.common.errors import MissingPackageError, OptionError
 from mpafer.common.files import atomic_file, prune_temporary
 from mpafer.common.versions import package_version
 from mpafer.export.graph import OPSET, onnx_bytes
 from mpafer.export.parity import Parity, parity
 from mpafer.inference.classifiers import ModelClassifier
+from mpafer.inference.face_template import run_template
 from mpafer.inference.kept import load
 from mpafer.inference.onnx_file import FORMAT, OnnxFile
 from mpafer.inference.saved import build_run, read_run
 from mpafer.prompting.model import FrozenClip
+
+logger = logging.getLogger(__name__)
 
 
 def export_onnx(
@@ -49,7 +54,7 @@ def export_onnx(
         return _write(load(path, backbone=backbone, prec="fp32"), file, {"run": source})
     saved = read_run(path, epoch)
     model, _ = build_run(saved, backbone=backbone, prec="fp32")
-    return _write(model, file, {"run": source, "epoch": saved.epochs})
+    return _write(model, file, {"run": source, "epoch": saved.epochs, "template": _template(path)})
 
 
 def _write(model: FrozenClip, file: Path, source: dict[str, Any]) -> Parity:
@@ -81,6 +86,15 @@ def _write(model: FrozenClip, file: Path, source: dict[str, Any]) -> Parity:
     with atomic_file(file) as out:
         out.write(content)
     return found
+
+
+def _template(run: Path) -> dict[str, Any] | None:
+    """Where a run's predictor brings eyes and mouth to."""
+    try:
+        return asdict(run_template(run))
+    except MissingPackageError as error:
+        logger.warning("The file does not say where the training images have eyes and mouth: %s", error)
+        return None
 
 
 def _preprocessing(model: FrozenClip) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -44,6 +45,12 @@ class Template:
             file.write(json.dumps(asdict(self), indent=1).encode() + b"\n")
 
     @classmethod
+    def of(cls, kept: dict[str, Any]) -> Template:
+        """From `asdict`; raises ValueError, TypeError or KeyError where it is something else."""
+        left, right, mouth = ((float(x), float(y)) for x, y in kept["points"])
+        return cls(**kept | {"points": (left, right, mouth)})
+
+    @classmethod
     def read(cls, path: Path) -> Template:
         """What `write` kept.
 
@@ -51,10 +58,8 @@ class Template:
             DataError: the file holds no template.
         """
         try:
-            kept = json.loads(path.read_bytes())
-            points = tuple((float(x), float(y)) for x, y in kept.pop("points"))
-            return cls(points, **kept)
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            return cls.of(json.loads(path.read_bytes()))
+        except (ValueError, TypeError, KeyError) as error:
             raise DataError(f"{path} holds no template of faces: remove it, and it is measured again") from error
 
 
@@ -98,6 +103,17 @@ def align(image: np.ndarray, landmarks: np.ndarray, template: Template, size: in
     )
     crop = cv2.resize(crop, (size, size), interpolation=cv2.INTER_AREA)
     return np.asarray(crop, dtype=np.uint8)
+
+
+def centre_square(image: np.ndarray, size: int) -> np.ndarray:
+    """The largest square in the middle of an image [H, W, 3]: uint8 [size, size, 3]."""
+    cv2 = load_cv2()
+    height, width = image.shape[:2]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    square = image[top : top + side, left : left + side]
+    how = cv2.INTER_AREA if side > size else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(square, (size, size), interpolation=how), dtype=np.uint8)
 
 
 def similarity(points: np.ndarray, onto: np.ndarray) -> np.ndarray:

@@ -38,6 +38,11 @@ class Faces:
         return Faces(self.boxes[which], self.landmarks[which], self.scores[which])
 
     @classmethod
+    def none(cls) -> Faces:
+        """No face."""
+        return cls(np.zeros((0, 4), np.float32), np.zeros((0, 5, 2), np.float32), np.zeros(0, np.float32))
+
+    @classmethod
     def of(cls, boxes: np.ndarray, landmarks: np.ndarray, scores: np.ndarray, height: int, width: int) -> Faces:
         """Those of an image of that size in pixels: one a face, clipped to the image, sorted by area."""
         one = keep_best(boxes, scores)

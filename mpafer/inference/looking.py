@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import get_args
 
 import numpy as np
@@ -11,9 +12,9 @@ from PIL import Image
 
 from mpafer.common.errors import MissingPackageError
 from mpafer.common.options import check_choice
-from mpafer.faces.alignment import DEFAULT_TEMPLATE, Template, align
+from mpafer.faces.alignment import Template, align
 from mpafer.faces.choice import Choice, Mode, choose
-from mpafer.faces.detector import CENTERFACE, Detector, Faces, load_detector
+from mpafer.faces.detector import Detector, Faces, load_detector
 from mpafer.inference.pictures import Picture
 
 NO_FACES = Faces(np.zeros((0, 4), np.float32), np.zeros((0, 5, 2), np.float32), np.zeros(0, np.float32))
@@ -33,13 +34,19 @@ class Looker:
 
     Args:
         detector: a detector, or its name or path; it is loaded when the first picture needs it.
-        template: where eyes and mouth lie in the images that the model was trained on.
+        template: gives where eyes and mouth lie in the images that the model was trained on; asked for when the first
+            picture needs it, since it may have to be measured.
         size: pixels of a face's crop.
     """
 
-    def __init__(self, detector: Detector | str, template: Template | None, size: int) -> None:
-        self.template, self.size = template or DEFAULT_TEMPLATE, size
-        self._detector, self._missing = detector or CENTERFACE, ""
+    def __init__(self, detector: Detector | str, template: Callable[[], Template], size: int) -> None:
+        self.size = size
+        self._detector, self._template, self._missing = detector, template, ""
+
+    @cached_property
+    def template(self) -> Template:
+        """Where eyes and mouth are brought to."""
+        return self._template()
 
     def look(self, picture: Picture, mode: Mode) -> Look:
         """What is read of a picture.
@@ -49,7 +56,8 @@ class Looker:
         """
         pixels = np.asarray(picture.image)
         height, width = pixels.shape[:2]
-        choice = choose(self._find(pixels, mode), mode, height, width, self.template)
+        found = self._find(pixels, mode)
+        choice = choose(found, mode, height, width, *([self.template] if len(found) else []))
         if choice.whole:
             if self._missing and mode == "auto":
                 choice = Choice(NO_FACES, (), True, f"the whole image is read: {self._missing}")

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
-import torch
 from PIL import Image
 from torch import Tensor
 
@@ -64,8 +63,8 @@ def as_picture(source: Source) -> Picture:
 def _from_tensor(values: Tensor) -> Image.Image:
     if values.ndim != 3 or values.shape[0] != 3:
         raise DataError(f"a picture of shape {tuple(values.shape)}: expected {SHAPES}")
-    values = values.detach().cpu()
-    return _from_array((values if values.dtype == torch.uint8 else values.float()).permute(1, 2, 0).numpy())
+    values = values.detach().cpu().permute(1, 2, 0)
+    return _from_array((values.float() if values.is_floating_point() else values).numpy())
 
 
 def _from_array(values: np.ndarray) -> Image.Image:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from importlib import resources
 from itertools import chain
 from pathlib import Path
@@ -15,10 +16,11 @@ from mpafer.build import build_model
 from mpafer.clip import Clip
 from mpafer.common.devices import chosen_device
 from mpafer.evaluation.predictions import refuse_nonfinite
-from mpafer.faces.alignment import Template
-from mpafer.faces.detector import Detector
+from mpafer.faces.alignment import DEFAULT_TEMPLATE, Template
+from mpafer.faces.detector import CENTERFACE, Detector
 from mpafer.inference.answers import Answer, FaceAnswer
 from mpafer.inference.classifiers import Classifier, ModelClassifier, OnnxClassifier
+from mpafer.inference.face_template import run_template
 from mpafer.inference.kept import load
 from mpafer.inference.looking import Look, Looker, check_mode
 from mpafer.inference.pictures import Picture, Source, as_picture, is_single
@@ -41,7 +43,8 @@ class Predictor:
         faces: what of a picture is read. ``auto``: each face, or the whole picture where it is one face already or no
             face is found, and the answer says which; ``all``: each face; ``largest``: one face; ``none``: the whole.
         detector: finds the faces: centerface, the path of a YuNet file, or an object of your own.
-        template: where eyes and mouth are brought to; default: the run's own, or a stated one.
+        template: where eyes and mouth are brought to; default: where the run's training images have them, which is
+            measured when the first face is found and kept in the run's folder, or `mpafer.faces`' own.
         batch_size: faces at a time.
         epoch, backbone, device, prec: of a run's folder, as `mpafer.load_run` has them; default device: a GPU where
             there is one.
@@ -56,7 +59,7 @@ class Predictor:
         run: str | Path | FrozenClip | Classifier,
         *,
         faces: str = "auto",
-        detector: Detector | str = "",
+        detector: Detector | str = CENTERFACE,
         template: Template | None = None,
         batch_size: int = 32,
         epoch: int | None = None,
@@ -64,11 +67,13 @@ class Predictor:
         device: str | torch.device = "",
         prec: str = "",
     ) -> None:
+        folder = run if isinstance(run, (str, Path)) and Path(run).expanduser().is_dir() else ""
         if isinstance(run, (str, Path)):
             run = _model(run, epoch, backbone, chosen_device(str(device)), prec)
         self.classifier: Classifier = ModelClassifier(run) if isinstance(run, FrozenClip) else run
         self.faces, self.batch_size = check_mode(faces), batch_size
-        self.looker = Looker(detector, template or self.classifier.template, self.classifier.size)
+        where = partial(_template, template or self.classifier.template, folder, detector)
+        self.looker = Looker(detector, where, self.classifier.size)
 
     @classmethod
     def zero_shot(cls, clip: Clip, classnames: Sequence[str], *, prec: str = "fp32", **options: Any) -> Predictor:
@@ -187,3 +192,10 @@ def _model(run: str | Path, epoch: int | None, backbone: str, device: torch.devi
     if Path(run).expanduser().is_file():
         return load(run, backbone=backbone, device=device, prec=prec)
     return load_run(run, epoch=epoch, backbone=backbone, device=device, prec=prec)[0]
+
+
+def _template(known: Template | None, folder: str | Path, detector: Detector | str) -> Template:
+    """Where eyes and mouth are brought to: the template that is known, a run's, or a stated one."""
+    if known:
+        return known
+    return run_template(folder, detector) if folder and isinstance(detector, str) else DEFAULT_TEMPLATE

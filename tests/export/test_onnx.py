@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -27,6 +28,7 @@ from mpafer.clip.towers import TextTower, VisionTower
 from mpafer.common.errors import DataError, ExportError, MissingPackageError, OptionError
 from mpafer.export import write
 from mpafer.export.parity import LIMIT, parity
+from mpafer.faces.alignment import Template
 from mpafer.inference.classifiers import ModelClassifier, OnnxClassifier
 from mpafer.inference.onnx_file import OnnxFile
 from mpafer.inference.saved import load_run
@@ -298,6 +300,15 @@ def test_a_template_of_faces_goes_with_the_file(tmp_path: Path) -> None:
     mpafer.export_onnx(model, tmp_path / "faces.onnx")
     read = OnnxClassifier(tmp_path / "faces.onnx")
     assert read.template == ModelClassifier(model).template is not None and read.note == "drawn faces only"
+
+
+def test_the_template_of_a_run_goes_with_the_file(run: Path, tmp_path: Path) -> None:
+    pytest.importorskip("cv2")
+    shutil.copytree(run, tmp_path / "run")
+    template = Template(((0.3, 0.4), (0.7, 0.4), (0.5, 0.7)), 0.05, found=12, looked_at=20, detector="centerface")
+    template.write(tmp_path / "run/face_template.json")
+    mpafer.export_onnx(tmp_path / "run", tmp_path / "faces.onnx")
+    assert OnnxClassifier(tmp_path / "faces.onnx").template == template
 
 
 def test_a_saved_model_is_exported_too(tmp_path: Path) -> None:
