@@ -69,6 +69,7 @@ setup(
             "onnx",
             "onnxruntime",
             "onnxscript",
+            "playwright",  # the system's Chromium: examples/browser
             "pre-commit",
             "pyarrow",
             "pytest",

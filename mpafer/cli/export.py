@@ -15,10 +15,10 @@ from mpafer.common.errors import clear_errors
 @options.imports
 @click.argument("run")
 def command(run: str, onnx: str, epoch: int | None, backbone: str) -> None:
-    """A finished run as one ONNX file: RUN is a folder that training wrote (.../seed1).
+    """A finished run as one ONNX file: RUN is a folder that training wrote (.../seed1), or a file of mpafer.save.
 
-    The image tower with its prompts, the classes' text features as constants, and the method's similarity, for batches of any
-    size. The file is compared with torch before it is there. `mpafer predict --onnx FILE` reads it.
+    The image tower with its prompts, the classes' text features as constants, and the method's similarity, for
+    batches of any size. The file is compared with torch before it is there. `mpafer predict --onnx FILE` reads it.
     """
     with clear_errors():
         from pathlib import Path

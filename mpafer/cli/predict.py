@@ -30,7 +30,9 @@ if TYPE_CHECKING:
     "--faces", default="auto", show_default=True, type=click.Choice(["auto", "all", "largest", "none"]),
     help="What is read. auto: each face, or the whole picture where it is one face already or no face is found.",
 )  # fmt: skip
-@click.option("--detector", default="centerface", show_default=True, metavar="D", help="Of faces; or the path of a YuNet file.")
+@click.option(
+    "--detector", default="centerface", show_default=True, metavar="D", help="Of faces; or the path of a YuNet file."
+)
 @click.option("--batch-size", default=32, show_default=True, type=click.IntRange(1), help="Faces at a time.")
 @click.option("--csv", "csv_file", type=click.Path(), metavar="F", help="Write a row for each face there.")
 @click.option("--json", "json_file", type=click.Path(), metavar="F", help="Write everything there.")

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import logging
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from mpafer.clip.preprocess import PIXEL_MEAN, PIXEL_STD
-from mpafer.common.errors import OptionError
+from mpafer.common.errors import MissingPackageError, OptionError
 from mpafer.common.files import atomic_file, prune_temporary
 from mpafer.common.versions import package_version
 from mpafer.export.graph import OPSET, onnx_bytes
 from mpafer.export.parity import Parity, parity
-from mpafer.inference.classifiers import DRAWN
+from mpafer.inference.classifiers import ModelClassifier
+from mpafer.inference.face_template import run_template
 from mpafer.inference.kept import load
 from mpafer.inference.onnx_file import FORMAT, OnnxFile
 from mpafer.inference.saved import build_run, read_run
 from mpafer.prompting.model import FrozenClip
+
+logger = logging.getLogger(__name__)
 
 
 def export_onnx(
@@ -44,23 +49,23 @@ def export_onnx(
     if isinstance(run, FrozenClip):
         return _write(run, file, {})
     path = Path(run).expanduser()
-    about = {"run": "/".join(path.resolve().parts[-4:])}  # enough to tell it by, and not where it lay
+    source = "/".join(path.resolve().parts[-4:])  # enough to tell it by, and not where it lay
     if path.is_file():
-        return _write(load(path, backbone=backbone, prec="fp32"), file, about)
+        return _write(load(path, backbone=backbone, prec="fp32"), file, {"run": source})
     saved = read_run(path, epoch)
     model, _ = build_run(saved, backbone=backbone, prec="fp32")
-    return _write(model, file, about | {"dataset": saved.cfg.DATASET.NAME, "epoch": saved.epochs})
+    return _write(model, file, {"run": source, "epoch": saved.epochs, "template": _template(path)})
 
 
-def _write(model: FrozenClip, file: Path, about: dict[str, Any]) -> Parity:
+def _write(model: FrozenClip, file: Path, source: dict[str, Any]) -> Parity:
     if model.training or model.precision != "fp32" or model.clip.device.type != "cpu":
         raise OptionError("a model is exported in float32 (prec='fp32'), from the CPU, and in eval mode: model.eval()")
-    method = (model.recipe or {}).get("method", type(model).__name__)
+    recipe = model.recipe or {}
+    method = recipe.get("method", type(model).__name__)
     try:
         fixed = model.with_fixed_classes()
     except OptionError as error:
         raise OptionError(f"{method} cannot be exported: {error}") from error
-    drawn = model.clip.drawn_only or about.get("dataset", "").startswith("SketchFER")
     about = {
         "format": FORMAT,
         "mpafer": package_version("mpafer"),
@@ -68,9 +73,11 @@ def _write(model: FrozenClip, file: Path, about: dict[str, Any]) -> Parity:
         "method": method,
         "classnames": model.classnames,
         "backbone": f"{_without_folders(model.clip.name)} {model.clip.fingerprint}",
-        "note": DRAWN if drawn else "",
+        "dataset": recipe.get("dataset") or "",
+        "template": recipe.get("template"),
+        "note": ModelClassifier(model).note,
         **_preprocessing(model),
-        **about,
+        **source,
     }
     content = onnx_bytes(fixed, about)
     found = parity(model, OnnxFile.of(content, file))
@@ -79,6 +86,15 @@ def _write(model: FrozenClip, file: Path, about: dict[str, Any]) -> Parity:
     with atomic_file(file) as out:
         out.write(content)
     return found
+
+
+def _template(run: Path) -> dict[str, Any] | None:
+    """Where a run's predictor brings eyes and mouth to."""
+    try:
+        return asdict(run_template(run))
+    except MissingPackageError as error:
+        logger.warning("The file does not say where the training images have eyes and mouth: %s", error)
+        return None
 
 
 def _preprocessing(model: FrozenClip) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from mpafer.faces.alignment import Template
-from mpafer.inference.kept import template_of, transform_of
+from mpafer.inference.kept import as_template, template_of, transform_of
 from mpafer.inference.onnx_file import OnnxFile
 from mpafer.inputs.transforms import Transform
 from mpafer.prompting.model import FrozenClip
@@ -70,7 +70,7 @@ class OnnxClassifier:
     def __init__(self, file: str | Path) -> None:
         self.file = OnnxFile(file)
         self.classnames, self.note, self.size = self.file.classnames, self.file.note, self.file.size
-        self.template: Template | None = None
+        self.template = as_template(self.file.about["template"])
 
     def transform(self, image: Image.Image) -> Tensor:
         """An RGB image -> [3, H, H]."""

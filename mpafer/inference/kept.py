@@ -99,7 +99,11 @@ def transform_of(model: FrozenClip) -> Transform:
 
 def template_of(model: FrozenClip) -> Template | None:
     """Where the images that the model was trained on have eyes and mouth, where that was measured."""
-    kept = (model.recipe or {}).get("template")
+    return as_template((model.recipe or {}).get("template"))
+
+
+def as_template(kept: Mapping[str, Any] | None) -> Template | None:
+    """A template from plain values, as a recipe and an exported file have it."""
     return Template(**{**kept, "points": tuple(map(tuple, kept["points"]))}) if kept else None
 
 

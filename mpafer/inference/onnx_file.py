@@ -1,7 +1,7 @@
 """A file of `mpafer export` read back: it answers by onnxruntime, NumPy and Pillow alone, without torch.
 
-The file is an ONNX model of input ``images`` and outputs ``logits`` and ``probabilities``; what it says of itself stands in
-its ``metadata_props``, each value a JSON text (docs/export.md lists them). The last of them is a checksum of all that stands before it.
+The file is an ONNX model of input ``images`` and outputs ``logits`` and ``probabilities``. What it says of itself lies
+in its ``metadata_props``, each value a JSON text: docs/export.md lists them. The last is a checksum of all before it.
 """
 
 from __future__ import annotations
@@ -126,6 +126,6 @@ def check_seal(content: bytes, path: Path) -> None:
     length = len(seal(b""))
     if seal(content[:-length]) != content:
         raise DataError(
-            f"{path} is not what mpafer export wrote: another program's file, one that was changed, or not the whole of it; "
+            f"{path} is not what mpafer export wrote: another program's file, one that was changed, or not the whole; "
             "export the run again: mpafer export RUN --onnx FILE"
         )

@@ -84,8 +84,7 @@ class FrozenClip(nn.Module):
     def with_fixed_classes(self) -> FrozenClip:
         """This model with the same weights, for inference alone: its forward takes the class features as constants.
 
-        Raises:
-            OptionError: they depend on the image.
+        Raises OptionError where they depend on the image.
         """
         return self
 

@@ -49,7 +49,11 @@ def test_a_folder_a_pattern_and_what_cannot_be_read(faces: Path) -> None:
     with pytest.raises(SystemExit) as ended:
         invoke("predict", "faces", "faces/d*/*", "none.png", "--faces", "none", "--csv", "a.csv", "--save", "out")
     message = str(ended.value)
-    assert [row["image"] for row in rows("a.csv")] == ["faces/deep/angry.jpg", "faces/happy.png", "faces/deep/angry.jpg"]
+    assert [row["image"] for row in rows("a.csv")] == [
+        "faces/deep/angry.jpg",
+        "faces/happy.png",
+        "faces/deep/angry.jpg",
+    ]
     for reason in ("broken.jpg: not an image", "empty.png: an empty file", "none.png is not there"):
         assert reason in message
     saved = {path.relative_to("out").as_posix() for path in Path("out").rglob("*.png")}
@@ -73,9 +77,13 @@ def test_each_face_of_a_scene_has_a_row(faces: Path) -> None:
 
 
 def test_zero_shot_a_saved_file_and_a_run_that_is_none(faces: Path) -> None:
-    printed = invoke("predict", "faces", "--zero-shot", "--backbone", "tiny", "--classes", "happiness, anger", "--prec", "bf16")
+    printed = invoke(
+        "predict", "faces", "--zero-shot", "--backbone", "tiny", "--classes", "happiness, anger", "--prec", "bf16"
+    )
     assert printed.splitlines()[0].split() == ["image", "face", "label", "happiness", "anger", "note"]
-    mpafer.save(mpafer.build_model("CoOp", mpafer.load_clip("tiny"), ["happiness", "anger"], n_ctx=2), "model.safetensors")
+    mpafer.save(
+        mpafer.build_model("CoOp", mpafer.load_clip("tiny"), ["happiness", "anger"], n_ctx=2), "model.safetensors"
+    )
     assert "anger" in invoke("predict", "faces", "--run", "model.safetensors")
     with pytest.raises(SystemExit, match="error: no checkpoint at typo/prompts"):
         invoke("predict", "typo", "faces/happy.png")
@@ -114,9 +122,16 @@ def test_a_video_with_its_timeline(faces: Path) -> None:
             writer.write(draw_scene(640, 360, [first, second]), number / 10)
     (faces / "clips/broken.mkv").write_bytes(b"no video")
     with pytest.raises(SystemExit, match=r"broken\.mkv cannot be read as a video"):
-        invoke("predict", "clips", "--every", "2", "--smooth", "0.3", "--csv", "a.csv", "--json", "a.json", "--save", "out")
+        invoke(
+            "predict", "clips", "--every", "2", "--smooth", "0.3", "--csv", "a.csv", "--json", "a.json", "--save", "out"
+        )
     found = rows("a.csv")
-    assert [(row["frame"], row["time"]) for row in found[::2]] == [("0", "0.0"), ("2", "0.2"), ("4", "0.4"), ("6", "0.6")]
+    assert [(row["frame"], row["time"]) for row in found[::2]] == [
+        ("0", "0.0"),
+        ("2", "0.2"),
+        ("4", "0.4"),
+        ("6", "0.6"),
+    ]
     labels = {face: {row["label"] for row in found if row["face"] == face} for face in ("1", "2")}
     assert labels == {"1": {"happiness"}, "2": {"anger"}}
     assert {path.name for path in Path("out").iterdir()} == {
@@ -156,5 +171,3 @@ def test_answers_before_a_damaged_frame_are_kept(faces: Path, monkeypatch: pytes
     with pytest.raises(SystemExit, match=r"a\.mp4 is damaged"):
         invoke("predict", "a.mp4", "--faces", "none", "--csv", "a.csv")
     assert len(rows("a.csv")) == 1
-
-

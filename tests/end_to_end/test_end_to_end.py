@@ -83,7 +83,9 @@ def test_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     names: dict[str, Any] = {}
     exec(block.replace("range(10)", "range(3)"), names)
     assert {"ce_loss", "token_loss", "prompt_loss", "prototype_loss"} == set(names["losses"])
-    before = mpafer.build_model("MPAFER", names["clip"], ["anger", "happiness"], prototypes=names["prototypes"], top_k=16)
+    before = mpafer.build_model(
+        "MPAFER", names["clip"], ["anger", "happiness"], prototypes=names["prototypes"], top_k=16
+    )
     images, labels = next(iter(names["batches"]))
     loss = [sum(model.losses(model(images), labels).values()).item() for model in (before, names["model"])]
     assert loss[1] < loss[0]

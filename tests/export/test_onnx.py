@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import random
+import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +18,18 @@ from PIL import Image
 from support import damage
 from support.commands import invoke
 from support.models import CLASSES, random_clip
-from support.runs import make_trainer, make_world, tiny_options
+from support.runs import make_trainer, tiny_options
 from torch import Tensor
 from yacs.config import CfgNode
 
 import mpafer
 from mpafer.clip import Clip
 from mpafer.clip.towers import TextTower, VisionTower
-from mpafer.common.errors import DataError, ExportError, OptionError
+from mpafer.common.errors import DataError, ExportError, MissingPackageError, OptionError
 from mpafer.export import write
 from mpafer.export.parity import LIMIT, parity
+from mpafer.faces.alignment import Template
+from mpafer.inference.classifiers import ModelClassifier, OnnxClassifier
 from mpafer.inference.onnx_file import OnnxFile
 from mpafer.inference.saved import load_run
 from mpafer.prompting.model import FrozenClip, Output
@@ -35,14 +38,6 @@ from mpafer.run_config import methods
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxscript")
 pytest.importorskip("onnxruntime")
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    folder = make_world(tmp_path_factory.mktemp("export"))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MPAFER_CACHE", str(folder / "cache"))
-        yield folder
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +118,7 @@ def test_every_method_with_fixed_text_features(cfg: CfgNode, tmp_path: Path, met
         perturbed(mpafer.build_model(method, clip, classes, **tiny_options(cfg, method)))
         for classes in (CLASSES, CLASSES[::-1])
     )
-    if getattr(model.prompts["text"] if "text" in model.prompts else None, "conditional", False):
+    if "text" in model.prompts and model.prompts["text"].conditional:
         with pytest.raises(OptionError, match="cannot be exported: class prompts are made anew for each image"):
             mpafer.export_onnx(model, tmp_path / "faces.onnx")
         return
@@ -233,10 +228,21 @@ def test_damaged_and_foreign_files(file: Path, tmp_path: Path) -> None:
     foreign(path)
     with pytest.raises(DataError, match=r"faces\.onnx is not what mpafer export wrote"):
         OnnxFile(path)
-    with pytest.raises(DataError, match="cannot read .*nowhere.onnx: there is no such file"):
+    with pytest.raises(DataError, match=r"cannot read .*nowhere\.onnx: there is no such file"):
         OnnxFile(tmp_path / "nowhere.onnx")
     with pytest.raises(DataError, match="cannot read"):
         OnnxFile(tmp_path)
+
+
+@pytest.mark.parametrize("package", ["onnxruntime", "onnx", "onnxscript"])
+def test_what_is_not_installed(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(MissingPackageError, match=r"mpafer export needs .* 'mpafer\[export\]'"):
+        mpafer.export_onnx(small(), tmp_path / "faces.onnx")
+    assert not list(tmp_path.iterdir())
+    if package == "onnxruntime":
+        with pytest.raises(MissingPackageError, match=r"faces\.onnx needs .* pip install 'mpafer\[export\]'"):
+            OnnxFile(file)
 
 
 def test_images_of_another_size(file: Path) -> None:
@@ -268,6 +274,41 @@ def test_a_predictor_answers_as_that_of_the_run(run: Path, file: Path, world: Pa
             list(answer.probabilities.values()), list(expected.probabilities.values()), atol=1e-5, rtol=0
         )
         assert list(answer.probabilities) == list(expected.probabilities)
+
+
+def test_predict_answers_as_with_the_run(run: Path, file: Path, world: Path, tmp_path: Path) -> None:
+    rows = []
+    for chosen in (["--run", str(run)], ["--onnx", str(file)]):
+        table = tmp_path / f"{chosen[0]}.csv"
+        invoke("predict", *chosen, "--faces", "none", "--csv", str(table), str(world / "data"))
+        rows.append(list(csv.DictReader(table.open(encoding="utf-8", newline=""))))
+    assert len(rows[0]) == len(rows[1]) > 30
+    for theirs, ours in zip(*rows, strict=True):
+        assert [ours[key] for key in ("image", "label", "note")] == [theirs[key] for key in ("image", "label", "note")]
+        assert all(abs(float(ours[name]) - float(theirs[name])) < 1e-5 for name in CLASSES)
+    (tmp_path / "text.onnx").write_text("no model")
+    with pytest.raises(SystemExit, match=r"error: .*text.onnx is not what mpafer export wrote"):
+        invoke("predict", "--onnx", str(tmp_path / "text.onnx"), str(world / "data"))
+
+
+def test_a_template_of_faces_goes_with_the_file(tmp_path: Path) -> None:
+    model = mpafer.build_model("ZeroshotCLIP", random_clip(), CLASSES).eval()
+    assert model.recipe
+    points = [[0.3, 0.4], [0.7, 0.4], [0.5, 0.7]]
+    template = {"points": points, "spread": 0.05, "found": 12, "looked_at": 20, "detector": "centerface"}
+    model.recipe = {**model.recipe, "template": template, "dataset": "SketchFER"}
+    mpafer.export_onnx(model, tmp_path / "faces.onnx")
+    read = OnnxClassifier(tmp_path / "faces.onnx")
+    assert read.template == ModelClassifier(model).template is not None and read.note == "drawn faces only"
+
+
+def test_the_template_of_a_run_goes_with_the_file(run: Path, tmp_path: Path) -> None:
+    pytest.importorskip("cv2")
+    shutil.copytree(run, tmp_path / "run")
+    template = Template(((0.3, 0.4), (0.7, 0.4), (0.5, 0.7)), 0.05, found=12, looked_at=20, detector="centerface")
+    template.write(tmp_path / "run/face_template.json")
+    mpafer.export_onnx(tmp_path / "run", tmp_path / "faces.onnx")
+    assert OnnxClassifier(tmp_path / "faces.onnx").template == template
 
 
 def test_a_saved_model_is_exported_too(tmp_path: Path) -> None:

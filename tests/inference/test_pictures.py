@@ -57,7 +57,11 @@ REFUSED: dict[str, tuple[Any, type[Exception], str]] = {
     "bool": (PIXELS > 7, DataError, "a picture of bool"),
     "int tensor": (torch.ones(3, 4, 4, dtype=torch.int32), DataError, "a picture of int32"),
     "channels last": (torch.ones(4, 4, 3), DataError, r"of shape \(4, 4, 3\): expected .*a tensor 3 x H x W"),
-    "channels first": (PIXELS.transpose(2, 0, 1)[:, :, :7], DataError, r"of shape \(3, 6, 7\): expected an array H x W"),
+    "channels first": (
+        PIXELS.transpose(2, 0, 1)[:, :, :7],
+        DataError,
+        r"of shape \(3, 6, 7\): expected an array H x W",
+    ),
     "four channels": (np.zeros((4, 4, 4), np.uint8), DataError, r"of shape \(4, 4, 4\)"),
     "empty": (np.zeros((0, 4, 3), np.uint8), DataError, r"of shape \(0, 4, 3\)"),
     "number": (3, TypeError, "not a int"),

@@ -124,7 +124,9 @@ def test_a_scene_gets_an_answer_for_each_face(drawn: Predictor) -> None:
     answer = told(list(reversed(BOXES)))(draw_scene(700, 450, FACES))
     assert answer.reading == "3 faces are read" and [face.box for face in answer.faces] == BOXES
     assert (answer.label, answer.probabilities) == (answer.faces[0].label, answer.faces[0].probabilities)
-    assert all(len(face.landmarks) == 5 and face.score == pytest.approx(0.9) and not face.marks for face in answer.faces)
+    assert all(
+        len(face.landmarks) == 5 and face.score == pytest.approx(0.9) and not face.marks for face in answer.faces
+    )
     rows = [dict(zip(heading(drawn.classnames), row, strict=True)) for row in answer.rows()]
     assert [row["face"] for row in rows] == [1, 2, 3] and rows[2]["left"] == 500 and rows[0]["note"] == answer.note
     assert answer.record()["faces"][1]["box"] == list(BOXES[1])

@@ -51,7 +51,9 @@ def test_a_run_in_front(folder: Path) -> None:
     assert split_run(["run", "in"]) == ("run", ["in"])
     assert split_run(["in", "run"]) == ("", ["in", "run"])
     assert split_run(["run"]) == ("", ["run"]), "one word alone is something to look at"
-    assert split_run(["empty", "in/a.png"]) == ("empty", ["in/a.png"]), "a folder without pictures: no run there, it says"
+    assert split_run(["empty", "in/a.png"]) == ("empty", ["in/a.png"]), (
+        "a folder without pictures: no run there, it says"
+    )
     assert split_run(["output/typo", "in/a.png"]) == ("output/typo", ["in/a.png"])
     for words in (["none.png", "in"], ["none*", "in"], ["camera:0", "in"], ["in/a.png", "in"]):
         assert split_run(words) == ("", words)

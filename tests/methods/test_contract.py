@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from support.models import CLASSES
-from support.runs import interrupt, make_trainer, make_world, tiny_options
+from support.runs import interrupt, make_trainer, tiny_options
 from yacs.config import CfgNode
 
 import mpafer
@@ -28,14 +27,6 @@ DEEP = [name for name, method in METHODS.items() if method.case.too_deep]
 @pytest.fixture(scope="module")
 def tiny() -> Any:
     return mpafer.load_clip("tiny")
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    folder = make_world(tmp_path_factory.mktemp("contract"))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MPAFER_CACHE", str(folder / "cache"))
-        yield folder
 
 
 @pytest.mark.parametrize("classes", [7, 8])

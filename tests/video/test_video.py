@@ -255,7 +255,9 @@ def test_smoothed_answers_and_live_ones() -> None:
     smooth = [seen.answer for seen in watch(predictor, [happy, angry], smooth=2.0)]
     weight = 1 - math.exp(-0.5)
     mean = {name: (1 - weight) * plain[0][name] + weight * plain[1][name] for name in plain[0]}
-    assert smooth[1].probabilities == pytest.approx(mean, abs=1e-6) and smooth[1].label == max(mean, key=mean.__getitem__)
+    assert smooth[1].probabilities == pytest.approx(mean, abs=1e-6) and smooth[1].label == max(
+        mean, key=mean.__getitem__
+    )
     asked = []
 
     def camera() -> Any:
