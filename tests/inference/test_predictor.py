@@ -1,4 +1,4 @@
-"""One object answers to pictures of every kind, whole or face by face, in batches; what ships with the package works."""
+"""One object answers to pictures of every kind, whole or by faces, in batches; what ships with the package works."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ def test_without_the_extra_auto_reads_the_whole_and_says_so(monkeypatch: pytest.
     answers = predictor([draw_face("anger", 1)] * 2)
     assert all('pip install "mpafer[faces]"' in answer.reading and answer.label for answer in answers)
     for mode in ("all", "largest"):
-        with pytest.raises(MissingPackageError, match="mpafer\\[faces\\]"):
+        with pytest.raises(MissingPackageError, match=r"mpafer\[faces\]"):
             predictor(draw_face("anger", 1), faces=mode)
 
 
@@ -230,7 +230,7 @@ def test_what_cannot_be_loaded_is_named(tmp_path: Path, tiny: Clip) -> None:
     from safetensors.torch import save_file
 
     save_file({"a": torch.ones(1)}, file)
-    with pytest.raises(CheckpointError, match="no model that mpafer.save wrote"):
+    with pytest.raises(CheckpointError, match=r"no model that mpafer\.save wrote"):
         mpafer.load(file)
     model.learnable["text.ctx"].data[0, 0] = torch.nan
     with pytest.raises(OptionError, match=r"text\.ctx holds NaN or infinity"):
