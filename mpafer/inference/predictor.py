@@ -6,7 +6,6 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from importlib import resources
-from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar, overload
 
@@ -161,7 +160,7 @@ class Predictor:
 
     def _answers(self, looks: Sequence[Look]) -> Iterator[Answer]:
         images = [self.classifier.transform(image) for look in looks for image in look.images]
-        names = list(chain.from_iterable([look.name] * len(look.images) for look in looks))
+        names = [look.name for look in looks for _ in look.images]
         rows: list[list[float]] = []
         for start in range(0, len(images), self.batch_size):
             probabilities = self.classifier.probabilities(torch.stack(images[start : start + self.batch_size]))
