@@ -6,6 +6,7 @@ import logging
 from dataclasses import replace
 from pathlib import Path
 
+from joblib.externals.loky import get_reusable_executor
 from yacs.config import CfgNode
 
 from mpafer.common.errors import UserError
@@ -44,7 +45,10 @@ def run_template(run: str | Path, detector: str = CENTERFACE, *, root: str = "",
     except UserError as error:
         logger.warning("The default template of faces is used, the run's training images are not there: %s", error)
         return DEFAULT_TEMPLATE
-    template = measure_files(detector, images, jobs)
+    try:
+        template = measure_files(detector, images, jobs)
+    finally:  # idle, the processes would live for minutes
+        get_reusable_executor().shutdown(wait=True, kill_workers=True)
     if template is None:
         logger.warning("The default template of faces is used: %s finds no faces in the run's training images", name)
         template = replace(DEFAULT_TEMPLATE, detector=name)
