@@ -57,7 +57,7 @@ class CenterFace:
         """What `decode` finds in the image at that size, in the image's own pixels."""
         height, width = image.shape[:2]
         scale = longest / max(height, width)
-        size = [ceil(round(side * scale) / STEP) * STEP for side in (width, height)]
+        size = [max(ceil(round(side * scale) / STEP), 1) * STEP for side in (width, height)]
         looked_at = self.cv2.resize(
             image, size, interpolation=self.cv2.INTER_AREA if scale < 1 else self.cv2.INTER_LINEAR
         )

@@ -56,6 +56,11 @@ def test_no_face_in_a_coffee_cup(detector):
     assert len(detector.find(data.coffee())) == 0
 
 
+@pytest.mark.parametrize("size", [(1, 1), (1, 2000), (3000, 2), (33, 31)])
+def test_images_of_any_size_are_looked_at(detector, size):
+    assert len(detector.find(np.full((*size, 3), 127, np.uint8))) == 0
+
+
 def test_a_face_that_fills_a_large_picture_is_found(detector, astronaut):
     face = cv2.resize(astronaut[50:200, 150:300], (2000, 2000), interpolation=cv2.INTER_CUBIC)
     faces = detector.find(face)
