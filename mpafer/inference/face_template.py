@@ -15,9 +15,9 @@ from mpafer.faces.alignment import DEFAULT_TEMPLATE, Template
 from mpafer.faces.copies import measure_files
 from mpafer.faces.detector import CENTERFACE, load_detector
 from mpafer.inference.saved import read_run
+from mpafer.results.schema import FACE_TEMPLATE
 
 logger = logging.getLogger(__name__)
-FILE = "face_template.json"
 
 
 def run_template(run: str | Path, detector: str = CENTERFACE, *, root: str = "", jobs: int | None = None) -> Template:
@@ -36,7 +36,7 @@ def run_template(run: str | Path, detector: str = CENTERFACE, *, root: str = "",
         MissingPackageError: the extra `faces` is not installed.
         DataError: the kept file is damaged.
     """
-    file, name = Path(run).expanduser() / FILE, load_detector(detector).name
+    file, name = Path(run).expanduser() / FACE_TEMPLATE, load_detector(detector).name
     if file.is_file() and (kept := Template.read(file)).detector == name:
         return kept
     saved = read_run(run)
