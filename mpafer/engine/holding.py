@@ -25,10 +25,14 @@ class FolderInUseError(UserError):
 
 
 @contextmanager
-def held(folder: str | Path) -> Iterator[None]:
+def held(folder: str | Path, option: str = "--output-dir") -> Iterator[None]:
     """Around a run: nobody else's run starts in its folder. The system frees it when the process ends, however.
 
     Ranks other than 0 do nothing, nor does a run without a folder.
+
+    Args:
+        folder: the run's.
+        option: what names it, for the message.
 
     Raises:
         FolderInUseError: another run has it; its process and machine are named.
@@ -40,7 +44,7 @@ def held(folder: str | Path) -> Iterator[None]:
     place.mkdir(parents=True, exist_ok=True)
     lock = FileLock(place / LOCK)
     try:
-        _acquire(lock, place)
+        _acquire(lock, place, option)
     except NotImplementedError:
         print(f"* the disk of {place} knows no locks: start one run at a time in it")
         yield
@@ -54,7 +58,7 @@ def held(folder: str | Path) -> Iterator[None]:
         lock.release()
 
 
-def _acquire(lock: FileLock, place: Path) -> None:
+def _acquire(lock: FileLock, place: Path, option: str) -> None:
     start = time.monotonic()
     while True:
         try:
@@ -67,7 +71,7 @@ def _acquire(lock: FileLock, place: Path) -> None:
             if waited > (ENDING if ended else STARTING if not process else 0):
                 who = f"process {process} on {host}" if process else "another process"
                 raise FolderInUseError(
-                    f"{place} is in use by {who}: wait until that run has ended, or choose another --output-dir"
+                    f"{place} is in use by {who}: wait until that run has ended, or choose another {option}"
                 ) from None
             time.sleep(0.05)
 

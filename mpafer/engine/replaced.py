@@ -10,7 +10,7 @@ from mpafer.engine.checkpoint import checkpoint_path, latest_epoch, load_checkpo
 from mpafer.engine.contents import checked
 from mpafer.engine.saving import checkpoint_folder
 from mpafer.engine.state import RunState
-from mpafer.results.schema import REPLACED, RESULTS, SCORES, RunResult
+from mpafer.results.schema import FACE_TEMPLATE, REPLACED, RESULTS, SCORES, RunResult
 
 
 def refuse_another(run: RunState) -> None:
@@ -34,7 +34,7 @@ def set_aside_another(run: RunState) -> None:
         return
     place = folder / REPLACED / str(1 + sum(1 for _ in folder.glob(f"{REPLACED}/*")))
     place.mkdir(parents=True)
-    for name in (RESULTS, SCORES, checkpoint_folder(folder).name, "tensorboard"):
+    for name in (RESULTS, SCORES, FACE_TEMPLATE, checkpoint_folder(folder).name, "tensorboard"):
         if (folder / name).exists():
             (folder / name).rename(place / name)
     print(f"Another run's files ({why}) are now in {place}")

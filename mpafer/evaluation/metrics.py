@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.metrics import confusion_matrix, f1_score, recall_score
 
 from mpafer.common.errors import DataError
 
@@ -31,6 +30,8 @@ def classification_metrics(labels: Any, scores: Any, classnames: Sequence[str]) 
         DataError: no image, or a score that is not finite.
         ValueError: shapes that do not fit, a label out of range, or a class name that repeats.
     """
+    from sklearn.metrics import confusion_matrix, f1_score, recall_score  # slow to import
+
     labels = torch.as_tensor(labels).cpu()
     scores = torch.as_tensor(scores).float().cpu()
     _check(labels, scores, classnames)

@@ -1,8 +1,7 @@
-"""A finished run's model and transform, and the class probabilities it gives to image files."""
+"""A finished run's model, and the transform its images go through."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import torch
 from torch import Tensor
 from yacs.config import CfgNode
 
+from mpafer.build import build_model
 from mpafer.clip import load_clip
 from mpafer.clip.sizes import QUICKGELU
 from mpafer.common.devices import named_device
@@ -20,12 +20,11 @@ from mpafer.common.options import closest
 from mpafer.engine.checkpoint import find_checkpoint, load_checkpoint
 from mpafer.engine.contents import checked, display_names, load_weights, run_identity, stored_config
 from mpafer.engine.saving import checkpoint_folder
-from mpafer.evaluation.predictions import refuse_nonfinite
-from mpafer.inputs.reading import read_image
-from mpafer.inputs.transforms import Transform, plain_transform
+from mpafer.inputs.transforms import Transform, plain_transform, plain_values
 from mpafer.prompting.descriptions import load_descriptions
 from mpafer.prompting.model import FrozenClip
 from mpafer.results.schema import RESULTS, RunResult
+from mpafer.run_config import methods
 
 
 @dataclass(frozen=True)
@@ -71,12 +70,9 @@ def read_run(run: str | Path, epoch: int | None = None) -> SavedRun:
 
 
 def build_run(
-    saved: SavedRun, *, backbone: str = "", device: str | torch.device = "cpu"
+    saved: SavedRun, *, backbone: str = "", device: str | torch.device = "cpu", prec: str = ""
 ) -> tuple[FrozenClip, Transform]:
     """A run's model, in eval mode, and the transform its images go through; arguments and errors as `load_run`."""
-    import mpafer
-    from mpafer.run_config import methods
-
     if saved.method not in methods():
         place, near = saved.checkpoint or "the results file", closest(saved.method, methods())
         near += f"; one of your own needs --import{broken_note()}"
@@ -88,16 +84,26 @@ def build_run(
             f"{saved.checkpoint} is of another backbone: {saved.backbone} there, {clip.fingerprint} ({clip.name})"
         )
     options: dict[str, Any] = asdict(trainer.options_from(cfg)) | trainer.inference_overrides
+    options |= {"prec": prec} if prec else {}
     if cfg.DATASET.DESCRIPTIONS and "descriptions" in trainer.accepts and not saved.prompts:  # they are the classifier
         options["descriptions"] = load_descriptions(cfg.DATASET.DESCRIPTIONS, saved.classnames)
-    model = mpafer.build_model(saved.method, clip, saved.classnames, **options)
+    model = build_model(saved.method, clip, saved.classnames, **options)
+    model.recipe = {
+        **(model.recipe or {}), "input": plain_values(cfg.INPUT), "dataset": cfg.DATASET.NAME,
+        "display_names": saved.display_names,
+    }  # fmt: skip
     if saved.prompts and saved.checkpoint:
         load_weights(model.prompts, saved.prompts, saved.checkpoint)
     return model.eval().to(device), plain_transform(cfg.INPUT)
 
 
 def load_run(
-    run: str | Path, *, epoch: int | None = None, backbone: str = "", device: str | torch.device = "cpu"
+    run: str | Path,
+    *,
+    epoch: int | None = None,
+    backbone: str = "",
+    device: str | torch.device = "cpu",
+    prec: str = "",
 ) -> tuple[FrozenClip, Transform]:
     """The trained model of a run, in eval mode, and the transform its images go through.
 
@@ -106,28 +112,12 @@ def load_run(
         epoch: which checkpoint; default the best one, or else the last.
         backbone: name or path of CLIP's weights, where they are not where the run had them.
         device: where the model goes.
+        prec: precision, fp32, fp16, amp or bf16, where it shall not be the run's.
 
     Raises:
-        OptionError: no such device here.
+        OptionError: no such device here, or precision.
         MissingFileError: no checkpoint there.
         CheckpointError: the backbone has other weights than the run's, or the checkpoint is damaged.
     """
     device = named_device(device)
-    return build_run(read_run(run, epoch), backbone=backbone, device=device)
-
-
-@torch.no_grad()
-def probabilities(model: FrozenClip, transform: Transform, images: Sequence[str], batch_size: int = 32) -> Tensor:
-    """Image files -> class probabilities [N, C] on the CPU.
-
-    Raises:
-        DataError: an answer is NaN or infinite.
-    """
-    rows = []
-    for start in range(0, len(images), batch_size):
-        paths = images[start : start + batch_size]
-        batch = torch.stack([transform(read_image(path)) for path in paths])
-        logits = model(batch.to(model.clip.device)).logits.cpu()
-        refuse_nonfinite(logits, paths)
-        rows.append(logits.softmax(dim=1))
-    return torch.cat(rows)
+    return build_run(read_run(run, epoch), backbone=backbone, device=device, prec=prec)

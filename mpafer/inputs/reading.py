@@ -104,7 +104,16 @@ def decode_image(file: BinaryIO) -> Image.Image:
     with Image.open(file) as image:
         if image.format in NO_PIXELS:
             raise RefusedImageError(f"Pillow reads no pixels of {image.format} files", "save it as PNG")
-        rgb = to_rgb(image)
+        return upright_rgb(image)
+
+
+def upright_rgb(image: Image.Image) -> Image.Image:
+    """An open image in RGB, turned as its EXIF says.
+
+    Raises:
+        RefusedImageError: values whose range nothing tells.
+    """
+    rgb = to_rgb(image)
     turn = TURNS.get(_orientation(image)) if EXIF & image.info.keys() else None
     return rgb if turn is None else rgb.transpose(turn)
 

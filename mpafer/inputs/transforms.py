@@ -174,6 +174,12 @@ def plain_transform(node: CfgNode, *, print_as: str = "") -> T.Compose:
     return compose(plain_steps(node), print_as=print_as)
 
 
+def plain_values(node: CfgNode) -> dict[str, Any]:
+    """What `plain_transform` reads of an INPUT node, as plain values."""
+    values = {key: node[key] for key in ("INTERPOLATION", "PIXEL_MEAN", "PIXEL_STD")}
+    return values | {"SIZE": list(node.SIZE), "TRANSFORMS": [name for name in node.TRANSFORMS if name in _IN_TEST]}
+
+
 def _size(node: CfgNode) -> str:
     return f"{node.SIZE[0]}x{node.SIZE[1]}"
 

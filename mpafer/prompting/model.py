@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import copy
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -54,10 +56,12 @@ class FrozenClip(nn.Module):
         class_weights: weights [C] of the cross-entropy, or None.
         spare_patches: in training mode, leave out the patch features where the similarity is global: no loss reads
             them.
+        recipe: what made the model, as plain values, where `mpafer.build_model` did; `mpafer.save` writes it.
     """
 
     class_weights: Tensor | None
     spare_patches = False
+    recipe: Mapping[str, Any] | None = None
 
     def __init__(
         self, clip: Clip, classnames: Sequence[str], *, precision: str = "fp32", **prompts: nn.Module | None
@@ -76,6 +80,13 @@ class FrozenClip(nn.Module):
     def losses(self, out: Output, labels: Tensor) -> dict[str, Tensor]:
         """Weighted loss terms by name, scalars; the objective is their sum. Here only the cross-entropy."""
         return {"ce_loss": weighted_cross_entropy(out.logits, labels, self.class_weights)}
+
+    def with_fixed_classes(self) -> FrozenClip:
+        """This model with the same weights, for inference alone: its forward takes the class features as constants.
+
+        Raises OptionError where they depend on the image.
+        """
+        return self
 
 
 class PromptedClip(FrozenClip):
@@ -121,12 +132,13 @@ class PromptedClip(FrozenClip):
             )
         self.mode, self.top_k, self.logit_scale = mode, top_k, logit_scale
         self._encoded: tuple[list[Tensor], Tensor] | None = None
+        self._fixed: tuple[Tensor, Tensor] | None = None  # what encode_classes gave
 
     def forward(self, images: Tensor) -> Output:
         """Images [B, 3, H, H], normalised with CLIP's statistics -> `Output`."""
         with autocast(self.precision, images.device):
             image, patches = self.encode_images(images)
-            embeddings, text = self.encode_classes(image)
+            embeddings, text = self._fixed or self.encode_classes(image)
         image, patches = image.float(), patches.float()
         similarity = alignment(image, patches, text, mode=self.mode, k=self.top_k)
         scale = self.logit_scale or self.clip.logit_scale.exp() / (2 if self.mode == "global_local" else 1)
@@ -167,6 +179,18 @@ class PromptedClip(FrozenClip):
         if self._encoded is None or not _same(self._encoded[0], inputs):
             self._encoded = [tensor.clone() for tensor in inputs], self.clip.text(inputs[0], self.eot, deep).float()
         return inputs[0], self._encoded[1]
+
+    @torch.no_grad()
+    def with_fixed_classes(self) -> PromptedClip:
+        if self.prompts["text"].conditional:
+            raise OptionError(
+                "class prompts are made anew for each image: there are no fixed text features, and every answer needs "
+                "the text tower"
+            )
+        fixed, none = copy.copy(self), torch.empty(0, self.clip.embed_dim, device=self.clip.device)  # shares weights
+        with autocast(self.precision, none.device):
+            fixed._fixed = self.encode_classes(none)
+        return fixed
 
 
 def _same(a: Sequence[Tensor], b: Sequence[Tensor]) -> bool:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 RESULTS, SCORES = "results.json", "scores.npz"
+FACE_TEMPLATE = "face_template.json"  # where the run's training images have eyes and mouth, once that was asked
 REPLACED = "replaced"  # folder beside them, with those of runs that were here before
 SCHEMA = 2  # 1: files without a number, whose config holds the options of every method
 

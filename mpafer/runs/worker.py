@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 
 # what a run imports when it needs it, because not every command does
-import sklearn.linear_model  # noqa: F401
+import sklearn.linear_model
+import sklearn.metrics  # noqa: F401
 import torch.utils.tensorboard  # noqa: F401
 import torchmetrics.functional.classification  # noqa: F401
 from joblib.externals.loky import get_reusable_executor

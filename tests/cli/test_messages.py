@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import torch
 from support.commands import invoke, run_command
+from support.models import CLASSES
 from support.runs import arguments, environment, make_world, results, train_in_process
 
 import mpafer
@@ -214,8 +215,8 @@ def test_predictions_of_a_file_with_a_name_like_a_formula(finished: Path, world:
         cwd=tmp_path, env=environment(world), capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    head, row = csv.reader((tmp_path / "p.csv").read_text().splitlines())
-    assert row[0] == "'=cmd|x.jpg" and sum(map(float, row[1:])) == pytest.approx(1, abs=1e-5) and head[0] == "image"
+    (row,) = csv.DictReader((tmp_path / "p.csv").read_text().splitlines())
+    assert row["image"] == "'=cmd|x.jpg" and sum(float(row[name]) for name in CLASSES) == pytest.approx(1, abs=1e-5)
 
 
 HOSTILE = "a|b\nc & <script>_\\input{x}%"

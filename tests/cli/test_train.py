@@ -241,11 +241,12 @@ def test_zero_shot_needs_no_training(world: Path, tmp_path: Path) -> None:
 
 
 def test_a_run_gives_probabilities_for_photographs(undisturbed: Path, world: Path, tmp_path: Path) -> None:
-    from mpafer.inference.saved import load_run, probabilities
+    from mpafer import Predictor
 
-    model, transform = load_run(undisturbed)
     images = [str(world / "data" / row["image"]) for row in results(undisturbed)["predictions"]]
-    found = probabilities(model, transform, images, batch_size=5)
+    answers = Predictor(undisturbed, faces="none", device="cpu", batch_size=5)(images)
+    assert [answer.image for answer in answers] == images
+    found = torch.tensor([list(answer.probabilities.values()) for answer in answers])
     torch.testing.assert_close(found, torch.from_numpy(scores(undisturbed)).softmax(dim=1), atol=1e-5, rtol=1e-4)
     table = tmp_path / "p.csv"
     assert "surprise" in run_command("mpafer.predict", str(undisturbed), *images[:2], "--csv", str(table))

@@ -8,12 +8,15 @@ import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from support.faces import draw_face_file
 from support.miniatures import make_rafdb
 from support.runs import REPO, prompts, results
 
+import mpafer
 from mpafer.clip import Clip
 from mpafer.clip.towers import TextTower, VisionTower
 
@@ -69,12 +72,24 @@ def test_without_data_the_script_says_what_is_missing(tmp_path: Path) -> None:
     assert refused.stdout.count("FAILED after") == 3  # one that fails stops no other
 
 
-def test_python_of_the_readme_runs() -> None:
+def test_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The loop without any config: the loss falls, and what it saved answers for a face it has not seen."""
+    for number, name in enumerate(("anger", "happiness") * 12):
+        draw_face_file(tmp_path / f"faces/{name}/{number}.jpg", name, number)
+    draw_face_file(tmp_path / "face.jpg", "happiness", 99)
     block = next(block for block in code_blocks("python") if "build_model" in block)
-    names: dict[str, object] = {"images": torch.randn(2, 3, 96, 96), "labels": torch.tensor([0, 1])}
-    exec(block, names)
-    assert names["out"].logits.shape == (2, 2)  # type: ignore[attr-defined]
-    assert {"ce_loss", "token_loss", "prompt_loss"} == set(names["losses"])  # type: ignore[call-overload]
+    assert "for epoch in range(10) " in block
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    exec(block.replace("range(10)", "range(3)"), names)
+    assert {"ce_loss", "token_loss", "prompt_loss", "prototype_loss"} == set(names["losses"])
+    before = mpafer.build_model(
+        "MPAFER", names["clip"], ["anger", "happiness"], prototypes=names["prototypes"], top_k=16
+    )
+    images, labels = next(iter(names["batches"]))
+    loss = [sum(model.losses(model(images), labels).values()).item() for model in (before, names["model"])]
+    assert loss[1] < loss[0]
+    assert names["answer"].label == "happiness" and list(names["answer"].probabilities) == ["anger", "happiness"]
 
 
 def test_commands_of_the_readme_name_what_exists() -> None:

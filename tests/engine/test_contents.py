@@ -20,7 +20,8 @@ from mpafer.common.errors import CheckpointError, DataError, OptionError
 from mpafer.common.identity import differences
 from mpafer.evaluation.predictions import collect_predictions
 from mpafer.inference.cross import evaluate
-from mpafer.inference.saved import load_run, probabilities
+from mpafer.inference.predictor import Predictor
+from mpafer.inference.saved import load_run
 
 Change = Callable[[dict[str, Any]], Any]
 
@@ -186,8 +187,9 @@ def test_a_run_keeps_its_activation(world: Path, tmp_path: Path, caplog: pytest.
     expected = torch.from_numpy(scores(tmp_path / "run")).softmax(dim=1)
 
     (tmp_path / "hf/config.json").unlink()
-    model, transform = load_run(tmp_path / "run")
-    torch.testing.assert_close(probabilities(model, transform, images), expected, atol=1e-5, rtol=1e-4)
+    answers = Predictor(tmp_path / "run", faces="none", device="cpu")(images)
+    found = torch.tensor([list(answer.probabilities.values()) for answer in answers])
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
     with pytest.raises(OptionError, match="its activation is not known"):
         make_trainer(world, tmp_path / "other", "MPAFER", **options)
     asked = options | {"MODEL.BACKBONE.ACTIVATION": QUICKGELU}

@@ -97,7 +97,7 @@ def run_targets(world: Path) -> dict[str, Target]:
     """What a finished run and its start consist of."""
     from mpafer.clip import load_clip
     from mpafer.common.config import read_file
-    from mpafer.inference.saved import load_run, probabilities
+    from mpafer.inference.predictor import Predictor
     from mpafer.prompting.descriptions import DESCRIPTIONS, load_descriptions
     from mpafer.results.plans import PLANS, note_plan, read_plans
     from mpafer.results.summary import summarise
@@ -111,7 +111,7 @@ def run_targets(world: Path) -> dict[str, Target]:
     (checkpoint,) = (run / "prompts").glob("model.pth.tar-*")
 
     def predict() -> Any:
-        return probabilities(*load_run(str(run)), [image]).isfinite().all().item()
+        return 0 <= Predictor(str(run), faces="none", device="cpu")(image).confidence <= 1
 
     def trained() -> Any:
         make = make_trainer(world, world / "resumed", "CoOp", **{"OPTIM.MAX_EPOCH": 1})

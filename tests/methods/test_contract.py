@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +9,13 @@ import numpy as np
 import pytest
 import torch
 from support.models import CLASSES
-from support.runs import interrupt, make_trainer, make_world
+from support.runs import interrupt, make_trainer, tiny_options
 from yacs.config import CfgNode
 
 import mpafer
-from mpafer.common.config import merge, read_file
 from mpafer.common.errors import UserError
 from mpafer.prompting.precision import PRECISIONS
-from mpafer.run_config import add_options, methods
-from mpafer.runs.catalog import method_file
+from mpafer.run_config import methods
 from mpafer.trainers.base import PromptTrainer
 from mpafer.trainers.promptsrc import PromptSRC
 
@@ -33,29 +29,13 @@ def tiny() -> Any:
     return mpafer.load_clip("tiny")
 
 
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    folder = make_world(tmp_path_factory.mktemp("contract"))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MPAFER_CACHE", str(folder / "cache"))
-        yield folder
-
-
-def options(cfg: CfgNode, method: str) -> dict[str, Any]:
-    """The method's options in its shipped tiny.yaml."""
-    path = method_file(method, "tiny")
-    add_options(cfg, [METHODS[method]], [])
-    merge(cfg, str(path), read_file(path))
-    return asdict(METHODS[method].options_from(cfg))
-
-
 @pytest.mark.parametrize("classes", [7, 8])
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("method", METHODS)
 def test_one_step(cfg: CfgNode, tiny: Any, method: str, precision: str, classes: int) -> None:
     torch.manual_seed(0)
     names = [*CLASSES, "contempt"][:classes]
-    model = mpafer.build_model(method, tiny, names, **options(cfg, method) | {"prec": precision})
+    model = mpafer.build_model(method, tiny, names, **tiny_options(cfg, method) | {"prec": precision})
     frozen = {key: value.clone() for key, value in model.clip.state_dict().items()}
     before = {key: value.detach().clone() for key, value in model.learnable.items()}
     images, labels = torch.randn(classes + 1, 3, 96, 96), torch.arange(classes + 1) % classes
@@ -77,7 +57,7 @@ def test_one_step(cfg: CfgNode, tiny: Any, method: str, precision: str, classes:
 
 @pytest.mark.parametrize("method", METHODS)
 def test_evaluation_equals_the_training_forward_and_follows_every_prompt(cfg: CfgNode, tiny: Any, method: str) -> None:
-    model = mpafer.build_model(method, tiny, CLASSES, **options(cfg, method))
+    model = mpafer.build_model(method, tiny, CLASSES, **tiny_options(cfg, method))
     images = torch.randn(3, 3, 96, 96)
     with_grad = model(images).logits
     with torch.no_grad():
@@ -164,7 +144,7 @@ def test_deeper_than_the_tower(cfg: CfgNode, tiny: Any, method: str) -> None:
     assert METHODS[method].case.too_deep
     key, depth = METHODS[method].case.too_deep
     with pytest.raises(ValueError, match=f"{key.upper()} is {depth}, but tiny has {depth - 1} layers"):
-        mpafer.build_model(method, tiny, CLASSES, **options(cfg, method) | {key: depth})
+        mpafer.build_model(method, tiny, CLASSES, **tiny_options(cfg, method) | {key: depth})
 
 
 def test_the_average_is_part_of_what_a_run_resumes(

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -91,6 +92,18 @@ def whole_config() -> CfgNode:
     config = default_config()
     add_options(config, METHODS.values(), DATASETS.values())
     return config
+
+
+def tiny_options(cfg: CfgNode, method: str) -> dict[str, Any]:
+    """A method's options in its shipped tiny.yaml; ``cfg`` is a config that may be changed."""
+    from mpafer.common.config import merge, read_file
+    from mpafer.run_config import add_options, find_method
+    from mpafer.runs.catalog import method_file
+
+    path = method_file(method, "tiny")
+    add_options(cfg, [find_method(method)], [])
+    merge(cfg, str(path), read_file(path))
+    return asdict(find_method(method).options_from(cfg))
 
 
 def make_trainer(world: Path, out: Path, method: str, dataset: str = "rafdb", *, seed: int = 1, **options: Any) -> Any:

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from pool import IMAGE_SIZE, Pool
 from torch import Tensor, nn
 
-from mpafer.clip.backbone import PIXEL_MEAN, PIXEL_STD
+from mpafer.clip.preprocess import PIXEL_MEAN, PIXEL_STD
 from mpafer.clip.towers import TextTower, VisionTower
 from mpafer.sketch.units import UNITS
 
