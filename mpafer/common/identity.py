@@ -15,6 +15,7 @@ Differing = dict[str, tuple[Any, Any]]  # what -> the values there and here
 FREE = ("OUTPUT_DIR", "RESUME", "DATASET.ROOT", "DATASET.TITLE", "DATALOADER.NUM_WORKERS", "DATALOADER.FAST_GB",
         "MODEL.BACKBONE.NAME", "USE_CUDA", "VERBOSE", "TRAIN.PRINT_FREQ", "TRAIN.COMPILE", "TRAIN.CHECKPOINTING",
         "TRAIN.CHECKPOINT_FREQ", "TEST.PER_CLASS_RESULT", "TEST.COMPUTE_CMAT", "TEST.CROSS_CLASSES")  # fmt: skip
+LEARNED = "learned"  # entry of `made_of` where weights were loaded to be evaluated: seeds differ in it
 GUESSED = ("MODEL.BACKBONE.ACTIVATION",)  # "" until the weights are read
 ANSWERS = ("TRAINER.", "INPUT.SIZE", "INPUT.INTERPOLATION", "INPUT.PIXEL_")  # what a trained run's answers hang on
 LATER = {  # options younger than the first runs whose results are read -> what runs before them did

@@ -10,7 +10,8 @@ from yacs.config import CfgNode
 
 from mpafer.common.config import set_value
 from mpafer.common.errors import CheckpointError
-from mpafer.common.identity import differences, listed, made_of_differences, other_answers
+from mpafer.common.identity import LEARNED, differences, listed, made_of_differences, other_answers
+from mpafer.common.sealed import checksum
 from mpafer.engine.contents import run_identity, stored_config
 from mpafer.engine.state import RunState
 from mpafer.evaluation.classes import RENAMED, of_other_names
@@ -96,6 +97,8 @@ def note_whose_weights(run: RunState, state: Mapping[str, Any], path: Path) -> N
     if theirs:
         here = {key: value for key, value in run.made_of.items() if not key.startswith(LEARNED_FROM)}
         run.made_of = here | {key: value for key, value in theirs.items() if key.startswith(LEARNED_FROM)}
+    learned = (part for name, value in sorted(state["state_dict"].items()) for part in (name, value.cpu().numpy()))
+    run.made_of = {**run.made_of, LEARNED: checksum(*learned)}
     names, dataset = run_identity(state, path)["classnames"], stored_config(state, path).get("DATASET", {})
     if names == run.classnames:
         return

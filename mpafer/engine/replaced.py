@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mpafer.common.errors import CheckpointError, DataError, OptionError
-from mpafer.common.identity import differences, listed, made_of_differences
+from mpafer.common.identity import LEARNED, differences, listed, made_of_differences
 from mpafer.engine.checkpoint import checkpoint_path, latest_epoch, load_checkpoint
 from mpafer.engine.contents import checked
 from mpafer.engine.saving import checkpoint_folder
@@ -34,7 +34,9 @@ def set_aside_another(run: RunState) -> None:
         return
     place = folder / REPLACED / str(1 + sum(1 for _ in folder.glob(f"{REPLACED}/*")))
     place.mkdir(parents=True)
-    for name in (RESULTS, SCORES, FACE_TEMPLATE, checkpoint_folder(folder).name, "tensorboard"):
+    own = checkpoint_folder(folder)
+    kept = {own.name} if run.checkpoint and run.checkpoint.parent == own else set()  # they are being evaluated
+    for name in {RESULTS, SCORES, FACE_TEMPLATE, own.name, "tensorboard"} - kept:
         if (folder / name).exists():
             (folder / name).rename(place / name)
     print(f"Another run's files ({why}) are now in {place}")
@@ -49,7 +51,11 @@ def _of_results(run: RunState, file: Path) -> str:
         return str(error)
     if result.trainer != type(run).__name__:
         return f"of {result.trainer}"
-    return listed(differences(result.config, run.cfg) | made_of_differences(result.made_of, run.made_of))
+    found = differences(result.config, run.cfg) | made_of_differences(result.made_of, run.made_of)
+    theirs, ours = result.made_of.get(LEARNED), run.made_of.get(LEARNED)
+    if theirs and ours and theirs != ours:
+        found["learned weights"] = (theirs, ours)
+    return listed(found)
 
 
 def _of_checkpoint(run: RunState) -> str:

@@ -118,11 +118,12 @@ def run(args: argparse.Namespace, cfg: CfgNode) -> None:
     print(f"** System info **\n{collect_env_info()}\n")
     trainer = find_method(cfg.TRAINER.NAME)(cfg, eval_only=args.eval_only)
     trainer.force = args.force
+    if args.eval_only:
+        trainer.load_model(os.path.expanduser(args.model_dir), epoch=args.load_epoch)
     if distributed.is_main():
         (set_aside_another if args.force else refuse_another)(trainer)
     distributed.barrier()
     if args.eval_only:
-        trainer.load_model(os.path.expanduser(args.model_dir), epoch=args.load_epoch)
         trainer.test()
     elif not args.no_train:
         trainer.train()

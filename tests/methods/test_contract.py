@@ -118,7 +118,7 @@ def test_a_run_resumes_loads_and_refuses(world: Path, tmp_path: Path, method: st
 @pytest.mark.parametrize("method", LEARNING)
 def test_a_method_says_whether_what_it_learns_belongs_to_classes(cfg: CfgNode, tiny: Any, method: str) -> None:
     """It does exactly where its shape depends on their number, as a class that is new has no row there."""
-    own, bound = options(cfg, method), METHODS[method].per_class
+    own, bound = tiny_options(cfg, method), METHODS[method].per_class
     cases = [(own, bound)] if isinstance(bound, bool) else [(own | {bound.lower(): on}, on) for on in (False, True)]
     for chosen, belongs in cases:
         shapes = [

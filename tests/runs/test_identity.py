@@ -228,6 +228,21 @@ def test_no_run_overwrites_the_results_of_one_that_learns_nothing(made: Path, tm
     assert json.loads(before)["metrics"] == json.loads(kept)["metrics"]
 
 
+def test_no_evaluation_overwrites_that_of_other_weights(made: Path, tmp_path: Path) -> None:
+    out, runs = tmp_path / "out", [tmp_path / "a", tmp_path / "b"]
+    for seed, run in enumerate(runs, start=1):
+        train_in_process(made, run, seed=seed, **{"OPTIM.MAX_EPOCH": 1})
+    a, b = (["--eval-only", "--model-dir", str(run)] for run in runs)
+    train_in_process(made, out, flags=a)
+    kept = (out / "results.json").read_bytes()
+    train_in_process(made, out, flags=a)  # the same again
+    with pytest.raises(SystemExit, match="holds another run's results .*learned weights"):
+        train_in_process(made, out, flags=b)
+    train_in_process(made, out, flags=[*b, "--force"])
+    assert results(out)["predictions"] == results(runs[1])["predictions"]
+    assert json.loads((out / "replaced/1/results.json").read_bytes())["predictions"] == json.loads(kept)["predictions"]
+
+
 @pytest.mark.parametrize(("damage", "what"), [(100, "Expecting|Unterminated|Invalid"), (None, "3 of 28 are there")])
 def test_damaged_results_stop_no_other_run(
     world: Path, again: Callable[..., str], damage: int | None, what: str
