@@ -236,7 +236,7 @@ def test_no_evaluation_overwrites_that_of_other_weights(made: Path, tmp_path: Pa
     train_in_process(made, out, flags=a)
     kept = (out / "results.json").read_bytes()
     train_in_process(made, out, flags=a)  # the same again
-    with pytest.raises(SystemExit, match="holds another run's results .*learned weights"):
+    with pytest.raises(SystemExit, match=r"holds another run's results .*learned weights"):
         train_in_process(made, out, flags=b)
     train_in_process(made, out, flags=[*b, "--force"])
     assert results(out)["predictions"] == results(runs[1])["predictions"]
