@@ -21,7 +21,7 @@ from mpafer.common import distributed
 from mpafer.common.config import set_value
 from mpafer.common.errors import CheckpointError, OptionError
 from mpafer.common.extensions import enter
-from mpafer.common.identity import differences, listed, made_of_differences, other_answers
+from mpafer.common.identity import NOT_READ, differences, listed, made_of_differences, other_answers
 from mpafer.common.options import Options, check_choice
 from mpafer.datasets import find_dataset
 from mpafer.engine.contents import run_identity, stored_config
@@ -111,6 +111,9 @@ class PromptTrainer(Trainer):
         if distributed.is_main():  # of one process's reading, for all
             found = of_texts(cfg, self.classnames, self.accepts) | of_images(cfg, self.dm.dataset)
         self.made_of = {"backbone": clip.fingerprint} | distributed.from_main(found)
+        if NOT_READ in self.made_of.values():
+            logger.info("the images' contents are not known until all were read: names, sizes and labels tell the data")
+            self.dm.note_contents()
         self.model = self.Model(clip, self.classnames, self.options, **self.teachers()).to(self.device)
         self.model.spare_patches = True
         self.model.clip.checkpoint_activations(cfg.TRAIN.CHECKPOINTING)

@@ -44,6 +44,7 @@ class RunState:
     best_result = -math.inf
     force = False  # whether weights of a run with other options may be loaded
     made_of: Mapping[str, str] = MappingProxyType({})  # fingerprints, see `mpafer.common.identity`
+    images_read = 0  # of those whose contents are noted for `made_of`
 
     def __init__(self, cfg: CfgNode) -> None:
         self.cfg = cfg

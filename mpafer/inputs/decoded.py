@@ -15,11 +15,17 @@ from torch import Tensor
 
 from mpafer.common.errors import DataError
 from mpafer.common.sealed import UnfitError, checksum
-from mpafer.inputs.hashing import image_content
+from mpafer.inputs.first_read import image_content
+from mpafer.inputs.hashing import Content, content_hashes, remember, stamp_now
 
-VERSION = 2  # of the file's format; 1 had no checksums
+VERSION = 3  # of the file's format; 1 had no checksums, 2 no stamps
 SEAL = 16  # bytes at the end: checksum of the key and the table
-ROW = np.dtype([("place", "<i8", 4), ("sum", "<u8"), ("content", "V16")])  # offset and shape; of the array; of the file
+ROW = np.dtype([
+    ("place", "<i8", 4),  # offset and shape
+    ("sum", "<u8"),  # of the array
+    ("content", "V16"), ("stamp", "<i8", 4),  # of the image file
+])  # fmt: skip
+UNSETTLED = [-1] * 4  # instead of a stamp that may hide another change
 Decode = Callable[[str], np.ndarray]  # path -> [a, b, c] uint8
 
 
@@ -29,10 +35,10 @@ class Table:
     def __init__(self, key: str) -> None:
         self.key, self.rows, self.end = key, list[tuple[Any, ...]](), 0
 
-    def add(self, array: np.ndarray, content: str) -> None:
-        """An array that was written, and the hash of the image file that it was made of."""
-        place = (self.end, *array.shape)
-        self.rows.append((place, xxhash.xxh3_64_intdigest(array.data), bytes.fromhex(content)))
+    def add(self, array: np.ndarray, content: Content) -> None:
+        """An array that was written, and what the image file held that it was made of."""
+        place, stamp = (self.end, *array.shape), content.stamp if content.settled else UNSETTLED
+        self.rows.append((place, xxhash.xxh3_64_intdigest(array.data), bytes.fromhex(content.digest), stamp))
         self.end += array.nbytes
 
     def to_bytes(self) -> bytes:
@@ -71,11 +77,8 @@ class ImageStore:
             # "c": torch wants memory that it may write to; what were written would never reach the file
             self.memory = np.asarray(np.memmap(file, np.uint8, "c", shape=(end,)))  # slices of a memmap take longer
         table = np.frombuffer(rows, ROW)
-        self.places, self.sums, self.contents = (
-            table["place"].copy(),
-            table["sum"].tolist(),
-            [content.tobytes().hex() for content in table["content"]],
-        )
+        self.places, self.sums, self.stamps = table["place"].copy(), table["sum"].tolist(), table["stamp"].tolist()
+        self.contents = [content.hex() for content in table["content"].tolist()]
         self.bytes = torch.from_numpy(self.memory)
         # in shared memory: what one of a loader's workers has seen, and said, the others know
         self.checked = torch.zeros(len(paths) + 1, dtype=torch.bool).share_memory_().numpy()
@@ -86,6 +89,20 @@ class ImageStore:
         if not self.checked[number] and not self._is_right(number):
             return self._mend(number)
         return self.bytes[offset : offset + a * b * c].view(a, b, c)
+
+    def is_current(self) -> bool:
+        """Whether the image files hold what the arrays were made of; those that changed since are read.
+
+        Raises:
+            UnreadableImageError: one that cannot be.
+        """
+        doubtful = [i for i, path in enumerate(self.paths) if stamp_now(path) != self.stamps[i]]
+        return content_hashes([self.paths[i] for i in doubtful]) == [self.contents[i] for i in doubtful]
+
+    def keep_contents(self) -> None:
+        """Let the memory of files' contents know what the image files held."""
+        rows = zip(self.paths, self.stamps, self.contents, strict=True)
+        remember(Content(os.fspath(path), stamp, digest, stamp != UNSETTLED) for path, stamp, digest in rows)
 
     def touch(self) -> None:
         """Note that it is in use, so that no other store takes its room."""

@@ -14,6 +14,7 @@ from PIL import Image, UnidentifiedImageError
 
 from mpafer.common.errors import DataError
 from mpafer.inputs.colours import RefusedImageError, to_rgb
+from mpafer.inputs.png import damage
 
 READER = 2  # of how a file becomes pixels, for the keys of what is kept; 1: colours and EXIF as Pillow leaves them
 AGAIN, INSTEAD = "copy it again from where it came from", "put the image file there"
@@ -103,9 +104,20 @@ def decode_image(file: BinaryIO) -> Image.Image:
     with Image.open(file) as image:
         if image.format in NO_PIXELS:
             raise RefusedImageError(f"Pillow reads no pixels of {image.format} files", "save it as PNG")
+        if image.format == "PNG" and (what := _damage(file)):
+            raise RefusedImageError(f"it is damaged: {what}", AGAIN)
         rgb = to_rgb(image)
     turn = TURNS.get(_orientation(image)) if EXIF & image.info.keys() else None
     return rgb if turn is None else rgb.transpose(turn)
+
+
+def _damage(file: BinaryIO) -> str:
+    """`png.damage` of an open file, which stays where it is."""
+    place = file.tell()
+    file.seek(0)
+    content = file.read()
+    file.seek(place)
+    return damage(content)
 
 
 def _orientation(image: Image.Image) -> Any:

@@ -116,5 +116,8 @@ def test_a_part_without_its_index(tmp_path: Path) -> None:
 def test_a_folder_with_other_weights_too_is_not_guessed_in(tmp_path: Path) -> None:
     sharded(tmp_path)
     write(tmp_path, "open_clip_model.safetensors", {"weight": torch.ones(1)})
-    with pytest.raises(OptionError, match=r"is a folder: name the file of weights in it \(model-00001.*, model.safetensors.index.json, open_c"):
+    with pytest.raises(
+        OptionError,
+        match=r"is a folder: name the file of weights in it \(model-00001.*, model.safetensors.index.json, open_c",
+    ):
         load_clip(str(tmp_path))
