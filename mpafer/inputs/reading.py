@@ -13,11 +13,13 @@ from typing import Any, BinaryIO
 from PIL import Image, UnidentifiedImageError
 
 from mpafer.common.errors import DataError
+from mpafer.common.files import is_made
 from mpafer.inputs.colours import RefusedImageError, to_rgb
 from mpafer.inputs.png import damage
 
 READER = 2  # of how a file becomes pixels, for the keys of what is kept; 1: colours and EXIF as Pillow leaves them
 AGAIN, INSTEAD = "copy it again from where it came from", "put the image file there"
+REMADE = "delete it: it is made again"
 # Pillow runs an EPS file, which is a program, in Ghostscript; of the others it reads the first lines alone.
 NO_PIXELS = {"EPS", "BUFR", "GRIB", "HDF5", "MPEG", "WMF"}
 ORIENTATION = 0x0112
@@ -62,6 +64,7 @@ def read_image(path: str | os.PathLike[str]) -> Image.Image:
 def unreadable(path: str | os.PathLike[str], error: Exception) -> UnreadableImageError:
     """The error on an image file, from the one that reading it raised."""
     reason, cure = reason_and_cure(error)
+    cure = REMADE if cure == AGAIN and is_made(path) else cure
     message = f"cannot read the image {os.fspath(path)}: {reason}"
     return UnreadableImageError(f"{message}; {cure}" if cure else message)
 
