@@ -10,7 +10,7 @@ from typing import Protocol
 
 from mpafer.common.identity import NOT_READ
 from mpafer.common.sealed import key_of
-from mpafer.inputs.hashing import content_hashes, known_hashes, stamp_of
+from mpafer.inputs.hashing import Stamp, content_hashes, known_hashes, stamp_of
 
 MANY = 50_000  # more images are not read for this alone, which would take minutes: only if they were read before
 LEFT_OUT = 1_000  # of these so many are: an epoch leaves out its incomplete last batch
@@ -59,12 +59,13 @@ class _Files:
     """The images whose files are there, which those of a test set's training images are not: each is looked at once."""
 
     def __init__(self, images: Sequence[Image]) -> None:
-        stats = [_stat(image.impath) for image in images]
-        there = [(image, stat) for image, stat in zip(images, stats, strict=True) if stat]
-        self.paths = [image.impath for image, _ in there]
-        self.labels = [image.label for image, _ in there]
-        self.sizes = [stat.st_size for _, stat in there]
-        self.stamps = [stamp_of(stat) for _, stat in there]
+        self.paths, self.labels, self.sizes, self.stamps = list[str](), list[int](), list[int](), list[Stamp]()
+        for image in images:
+            if stat := _stat(image.impath):
+                self.paths.append(image.impath)
+                self.labels.append(image.label)
+                self.sizes.append(stat.st_size)
+                self.stamps.append(stamp_of(stat))
 
     def of_contents(self, most: int) -> str:
         """Of contents and labels; at most so many files are read for this, "" where more would have to be."""
