@@ -25,7 +25,7 @@ ROW = np.dtype([
     ("sum", "<u8"),  # of the array
     ("content", "V16"), ("stamp", "<i8", 4),  # of the image file
 ])  # fmt: skip
-UNSETTLED = [-1] * 4  # instead of a stamp that may hide another change
+UNSETTLED, GONE = [-1] * 4, [-2] * 4  # instead of a stamp that may hide another change, or of no file's
 Decode = Callable[[str], np.ndarray]  # path -> [a, b, c] uint8
 
 
@@ -77,8 +77,8 @@ class ImageStore:
             # "c": torch wants memory that it may write to; what were written would never reach the file
             self.memory = np.asarray(np.memmap(file, np.uint8, "c", shape=(end,)))  # slices of a memmap take longer
         table = np.frombuffer(rows, ROW)
-        self.places, self.sums, self.stamps = table["place"].copy(), table["sum"].tolist(), table["stamp"].tolist()
-        self.contents = [content.hex() for content in table["content"].tolist()]
+        self.places, self.sums = table["place"].copy(), table["sum"].tolist()
+        self.contents, self.stamps = table["content"].copy(), table["stamp"].copy()
         self.bytes = torch.from_numpy(self.memory)
         # in shared memory: what one of a loader's workers has seen, and said, the others know
         self.checked = torch.zeros(len(paths) + 1, dtype=torch.bool).share_memory_().numpy()
@@ -96,13 +96,14 @@ class ImageStore:
         Raises:
             UnreadableImageError: one that cannot be.
         """
-        doubtful = [i for i, path in enumerate(self.paths) if stamp_now(path) != self.stamps[i]]
-        return content_hashes([self.paths[i] for i in doubtful]) == [self.contents[i] for i in doubtful]
+        now = np.array([stamp_now(path) or GONE for path in self.paths])
+        doubtful = np.flatnonzero((now != self.stamps).any(axis=1)).tolist()
+        return content_hashes([self.paths[i] for i in doubtful]) == [self._content(i) for i in doubtful]
 
     def keep_contents(self) -> None:
         """Let the memory of files' contents know what the image files held."""
-        rows = zip(self.paths, self.stamps, self.contents, strict=True)
-        remember(Content(os.fspath(path), stamp, digest, stamp != UNSETTLED) for path, stamp, digest in rows)
+        rows = enumerate(zip(self.paths, self.stamps.tolist(), strict=True))
+        remember(Content(os.fspath(path), stamp, self._content(i), stamp != UNSETTLED) for i, (path, stamp) in rows)
 
     def touch(self) -> None:
         """Note that it is in use, so that no other store takes its room."""
@@ -111,6 +112,9 @@ class ImageStore:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return ImageStore, (self.path, self.key, self.paths, self.decode)  # a process that is sent it maps the file
+
+    def _content(self, number: int) -> str:
+        return self.contents[number].tobytes().hex()
 
     def _is_right(self, number: int) -> bool:
         """Compare an array with its checksum, and note where it is right."""
@@ -133,7 +137,7 @@ class ImageStore:
         path, place = self.paths[number], self.places[number].tolist()
         content = image_content(path).digest
         array = np.array(self.decode(path))
-        if content != self.contents[number] or list(array.shape) != place[1:]:
+        if content != self._content(number) or list(array.shape) != place[1:]:
             raise DataError(f"the image {path} changed while it was used: start the run again")
         if xxhash.xxh3_64_intdigest(array.data) == self.sums[number]:
             with suppress(OSError):  # not ours to change
