@@ -17,7 +17,8 @@ from mpafer.common.files import TEMPORARY, atomic_file, cache_folder, keep_folde
 from mpafer.common.progress import progress
 from mpafer.common.sealed import UnfitError, key_of
 from mpafer.inputs.decoded import VERSION, Decode, ImageStore, Table
-from mpafer.inputs.hashing import Content, content_hashes, image_content, remember
+from mpafer.inputs.first_read import image_content
+from mpafer.inputs.hashing import Content, remember
 from mpafer.inputs.reading import READER, UnreadableImageError
 
 CHUNK, SAMPLE = 256, 16  # images decoded at a time; images from whose size that of all is estimated
@@ -70,7 +71,7 @@ def _fitting(path: Path, key: str, paths: Sequence[str], decode: Decode, *, say:
     """The store, if it is there, whole, and of these images as they are now; ``say`` what is wrong with it."""
     try:
         store = ImageStore(path, key, paths, decode)
-        if store.contents == content_hashes(paths):
+        if store.is_current():
             return store
         reason = "images have changed"
     except FileNotFoundError:
@@ -90,7 +91,7 @@ def _write(path: Path, key: str, paths: Sequence[str], decode: Decode, gigabytes
     with atomic_file(path) as file:
         for array, content in _decoded(paths, decode):
             file.write(array.data)
-            table.add(array, content.digest)
+            table.add(array, content)
             contents.append(content)
             if table.end > room:
                 raise NoStoreError(_too_big(table.end, path.parent, gigabytes))
