@@ -57,9 +57,8 @@ def made_of_differences(theirs: Mapping[str, str], ours: Mapping[str, str]) -> D
     """What differs of weights, texts and images; what one of them does not know is not compared."""
     found: Differing = {}
     for key, words in MADE_OF.items():
-        a, b = (made_of.get(f"{key}_contents", NOT_READ) for made_of in (theirs, ours))
-        if NOT_READ in (a, b):
-            a, b = theirs.get(key), ours.get(key)
+        contents = [made_of.get(f"{key}_contents", NOT_READ) for made_of in (theirs, ours)]
+        a, b = (theirs.get(key), ours.get(key)) if NOT_READ in contents else contents
         if a is not None and b is not None and a != b:
             found[words] = (a, b)
     return found
