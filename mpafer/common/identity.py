@@ -67,7 +67,7 @@ def made_of_differences(theirs: Mapping[str, str], ours: Mapping[str, str]) -> D
     found: Differing = {}
     for key, words in MADE_OF.items():
         contents = [made_of.get(f"{key}_contents", NOT_READ) for made_of in (theirs, ours)]
-        a, b = [theirs.get(key), ours.get(key)] if NOT_READ in contents else contents
+        a, b = (theirs.get(key), ours.get(key)) if NOT_READ in contents else contents
         if a is not None and b is not None and a != b:
             found[words] = (a, b)
     return found

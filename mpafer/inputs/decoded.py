@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 import torch
 import xxhash
+from PIL import Image
 from torch import Tensor
 
 from mpafer.common.errors import DataError
 from mpafer.common.sealed import UnfitError, checksum
-from mpafer.inputs.first_read import image_content
+from mpafer.inputs.first_read import read_image_content
 from mpafer.inputs.hashing import Content, content_hashes, remember, stamp_now
 
 VERSION = 3  # of the file's format; 1 had no checksums, 2 no stamps
@@ -26,7 +27,7 @@ ROW = np.dtype([
     ("content", "V16"), ("stamp", "<i8", 4),  # of the image file
 ])  # fmt: skip
 UNSETTLED, GONE = [-1] * 4, [-2] * 4  # instead of a stamp that may hide another change, or of no file's
-Decode = Callable[[str], np.ndarray]  # path -> [a, b, c] uint8
+Decode = Callable[[Image.Image], np.ndarray]  # as `read_image` gives it -> [a, b, c] uint8
 
 
 class Table:
@@ -56,7 +57,7 @@ class ImageStore:
         path: the file.
         key: of what made it.
         paths: the image files.
-        decode: how they were decoded.
+        decode: how their images became arrays.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -135,9 +136,9 @@ class ImageStore:
             self.checked[-1] = True
             print(f"* {self.path} is damaged: the images that suffered are decoded again", flush=True)
         path, place = self.paths[number], self.places[number].tolist()
-        content = image_content(path).digest
-        array = np.array(self.decode(path))
-        if content != self._content(number) or list(array.shape) != place[1:]:
+        image, content = read_image_content(path)
+        array = np.array(self.decode(image))
+        if content.digest != self._content(number) or list(array.shape) != place[1:]:
             raise DataError(f"the image {path} changed while it was used: start the run again")
         if xxhash.xxh3_64_intdigest(array.data) == self.sums[number]:
             with suppress(OSError):  # not ours to change

@@ -3,29 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
 
-from mpafer.inputs.colours import RefusedImageError
-from mpafer.inputs.hashing import Content, content_of, read_content, remember
+from mpafer.inputs.hashing import Content, content_of, remember
 from mpafer.inputs.reading import decode_image, open_image_file, read_image, unreadable
 
 ROW = np.dtype([("stamp", "<i8", 4), ("digest", "V16"), ("settled", "?"), ("read", "?"), ("kept", "?")])
-
-
-def image_content(path: str | Path) -> Content:
-    """What an image file holds.
-
-    Raises:
-        UnreadableImageError: the file is not there, cannot be read, or is no regular file; it is named.
-    """
-    try:
-        return read_content(path)
-    except (OSError, RefusedImageError) as error:
-        raise unreadable(path, error) from error
 
 
 def read_image_content(path: str | Path) -> tuple[Image.Image, Content]:
@@ -36,9 +24,8 @@ def read_image_content(path: str | Path) -> tuple[Image.Image, Content]:
     """
     try:
         with open_image_file(path) as file:
-            content = content_of(file, path)
-            file.seek(0)
-            return decode_image(file), content
+            content = content_of(file, path, memory := BytesIO())
+        return decode_image(memory), content
     except Exception as error:  # Pillow raises many kinds on broken files
         raise unreadable(path, error) from error
 

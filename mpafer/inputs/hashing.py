@@ -88,12 +88,14 @@ def read_content(path: str | Path) -> Content:
         return content_of(file, path)
 
 
-def content_of(file: BinaryIO, path: str | Path) -> Content:
-    """The same of a file that was just opened; it is read to its end."""
+def content_of(file: BinaryIO, path: str | Path, memory: BinaryIO | None = None) -> Content:
+    """The same of a file that was just opened; it is read to its end, into ``memory`` where that is given."""
     number = file.fileno()
     before, now, digest = os.fstat(number), time.time(), xxhash.xxh3_128()
     while block := os.read(number, min(before.st_size + 1, BLOCK)):
         digest.update(block)
+        if memory is not None:
+            memory.write(block)
     stamp = stamp_of(before)
     settled = before.st_ctime < now - SETTLED and stamp == stamp_of(os.fstat(number))
     return Content(os.fspath(path), stamp, digest.hexdigest(), settled)

@@ -22,6 +22,7 @@ from mpafer.inputs.datum import Datum
 from mpafer.inputs.fingerprint import data_fingerprint
 from mpafer.inputs.hashing import known_hashes
 from mpafer.inputs.images import PlainImages
+from mpafer.inputs.reading import read_image
 from mpafer.inputs.samplers import BatchSampler
 
 COUNT, BATCH = 22, 4
@@ -72,13 +73,23 @@ def test_an_epoch_notes_what_it_read_and_changes_no_pixel(items: list[Datum], wo
 def test_a_file_is_hashed_once(items: list[Datum], monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[str] = []
     real = first_read.content_of
-    monkeypatch.setattr(first_read, "content_of", lambda file, path: seen.append(path) or real(file, path))
+    monkeypatch.setattr(first_read, "content_of", lambda file, *rest: seen.append(rest[0]) or real(file, *rest))
     images = PlainImages(items, FLIPPED)
     images.note_contents()
     for _ in range(3):
         epoch(images, 0, whole=True)
         assert images.keep_contents() == COUNT
     assert sorted(seen) == sorted(item.impath for item in items)
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "TIFF", "TIFF tiff_lzw", "WEBP", "GIF", "BMP", "PPM", "TGA", "ICO"])
+def test_from_memory_an_image_is_the_same(tmp_path: Path, form: str) -> None:
+    (form, *packed), path = form.split(), tmp_path / "x"
+    image = Image.effect_noise((64, 48), 60).convert("RGB")
+    image.save(path, form, **dict(zip(["compression"], packed, strict=False)))
+    read, content = first_read.read_image_content(path)
+    assert np.array_equal(np.asarray(read), np.asarray(read_image(path))) and read.size == read_image(path).size
+    assert content.digest == xxhash.xxh3_128_hexdigest(path.read_bytes())
 
 
 def test_a_broken_image_is_named_as_ever(items: list[Datum]) -> None:
