@@ -13,10 +13,9 @@ from mpafer.common.files import cache_folder
 from mpafer.common.sealed import UnfitError, key_of, read_sealed, write_sealed
 from mpafer.datasets.items import log
 from mpafer.inputs.hashing import content_hashes, stamp_of
+from mpafer.inputs.png import damage
 
-# how a PNG and a JPEG file end
-ENDS = b"IEND\xaeB`\x82", b"\xff\xd9"
-LONGEST = max(map(len, ENDS))
+END = b"\xff\xd9"  # of a JPEG file
 
 
 def save_image(image: Image.Image, target: Path, form: str, **options: Any) -> None:
@@ -33,10 +32,10 @@ def save_bytes(content: bytes, target: Path) -> None:
     os.replace(draft, target)
 
 
-def kept(folder: Path, what: str = "whole images 1") -> set[str]:
+def kept(folder: Path, what: str = "whole images 2") -> set[str]:
     """The names of the whole PNG and JPEG files in a folder of made images; one that a crash left cut short is not.
 
-    The end of a file is looked at once, and again when its size or times changed.
+    A PNG file's checksums and another one's end are looked at once, and again when its size or times changed.
     """
     with os.scandir(folder) as entries:
         stamps = {entry.name: stamp_of(entry.stat()) for entry in entries if entry.is_file()}
@@ -50,13 +49,15 @@ def kept(folder: Path, what: str = "whole images 1") -> set[str]:
 
 
 def _is_whole(path: Path) -> bool:
-    """Whether a file ends as its format does, if it is a PNG or JPEG; of others, whether it is not empty."""
+    """Whether a PNG file has its checksums, a JPEG its end; of others, whether it is not empty."""
     if path.suffix not in (".png", ".jpg", ".jpeg"):
         return path.stat().st_size > 0
     try:
+        if path.suffix == ".png":
+            return not damage(path.read_bytes())
         with open(path, "rb") as file:
-            file.seek(-LONGEST, os.SEEK_END)
-            return file.read().endswith(ENDS)
+            file.seek(-len(END), os.SEEK_END)
+            return file.read() == END
     except OSError:  # shorter than any image, or gone
         return False
 

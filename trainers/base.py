@@ -21,6 +21,7 @@ from mpafer.common import distributed
 from mpafer.common.config import set_value
 from mpafer.common.errors import OptionError
 from mpafer.common.extensions import enter
+from mpafer.common.identity import NOT_READ
 from mpafer.common.options import Options, check_choice
 from mpafer.datasets import find_dataset
 from mpafer.engine.loading import check_identity, check_options, note_whose_weights
@@ -129,6 +130,9 @@ class PromptTrainer(Trainer):
         if distributed.is_main():  # of one process's reading, for all
             found = of_texts(cfg, self.classnames, self.wanted_teachers) | of_images(cfg, self.dm.dataset)
         self.made_of = {"backbone": clip.fingerprint} | distributed.from_main(found)
+        if NOT_READ in self.made_of.values():
+            logger.info("the images' contents are not known until all were read: names, sizes and labels tell the data")
+            self.dm.note_contents()
         options = replace(self.options, **self.inference_overrides) if self.eval_only else self.options
         self.model = self.Model(clip, self.classnames, options, **self.teachers()).to(self.device)
         self.model.spare_patches = True

@@ -27,6 +27,12 @@ def keep_folder(beside: Path, kind: str) -> Path:
     return beside / f"mpafer_{kind}" if os.access(beside, os.W_OK) else cache_folder(kind)
 
 
+def is_made(path: str | os.PathLike[str]) -> bool:
+    """Whether a file is one that we made, in a `keep_folder`."""
+    parents = Path(path).absolute().parents
+    return cache_folder("").absolute() in parents or any(folder.name.startswith("mpafer_") for folder in parents)
+
+
 def make_folder(path: str | Path, name: str) -> Path:
     """Make a folder, and those above it, where they are not there.
 

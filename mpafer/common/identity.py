@@ -33,6 +33,8 @@ MADE_OF = {  # entries of `made_of` -> what they are; contents say all that name
     "test": "test images and labels",
 }
 
+NOT_READ = "not known, so many images were not all read: names, sizes and labels tell"  # where contents would stand
+
 
 def differences(
     theirs: Mapping[str, Any], ours: Mapping[str, Any], node: str = "", free: tuple[str, ...] = ()
@@ -64,9 +66,8 @@ def made_of_differences(theirs: Mapping[str, str], ours: Mapping[str, str]) -> D
     """What differs of weights, texts and images; what one of them does not know is not compared."""
     found: Differing = {}
     for key, words in MADE_OF.items():
-        names = (key, f"{key}_contents")
-        contents = names[1] if names[1] in theirs and names[1] in ours else names[0]
-        a, b = theirs.get(contents), ours.get(contents)
+        contents = [made_of.get(f"{key}_contents", NOT_READ) for made_of in (theirs, ours)]
+        a, b = (theirs.get(key), ours.get(key)) if NOT_READ in contents else contents
         if a is not None and b is not None and a != b:
             found[words] = (a, b)
     return found

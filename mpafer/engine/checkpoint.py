@@ -104,7 +104,7 @@ def load_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, An
     """
     path = Path(path)
     if not path.parent.is_dir():
-        raise MissingFileError(f"no folder {path.parent}: name the folder of a run, which has it")
+        raise MissingFileError(f"no checkpoint at {path}: there is no such folder; name that of a run")
     if not path.is_file():
         there = ", ".join(sorted(p.name for p in path.parent.glob("model*"))) or "no checkpoint"
         raise MissingFileError(f"no checkpoint at {path}; {path.parent} holds {there}")

@@ -18,8 +18,9 @@ from mpafer.common.files import atomic_file, cache_folder
 from mpafer.common.progress import progress
 from mpafer.common.sealed import UnfitError, checksum, key_of
 from mpafer.inputs.datum import Datum
-from mpafer.inputs.hashing import Content, content_hashes, image_content, remember
-from mpafer.inputs.reading import READER, UnreadableImageError, read_image
+from mpafer.inputs.first_read import read_image_content
+from mpafer.inputs.hashing import Content, content_hashes, remember
+from mpafer.inputs.reading import READER, UnreadableImageError
 from mpafer.inputs.transforms import Transform
 from mpafer.prompting.teachers import class_prototypes
 
@@ -36,8 +37,8 @@ class _Images(Dataset[tuple[Tensor, int, Content]]):
 
     def __getitem__(self, index: int) -> tuple[Tensor, int, Content]:
         item = self.items[index]
-        content = image_content(item.impath)  # first: of an image replaced meanwhile the hash is found wrong later
-        return self.transform(read_image(item.impath)), item.label, content
+        image, content = read_image_content(item.impath)
+        return self.transform(image), item.label, content
 
 
 def _batches(

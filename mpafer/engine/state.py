@@ -47,6 +47,7 @@ class RunState:
     force = False  # whether weights of a run with other options may be loaded
     made_of: Mapping[str, str] = MappingProxyType({})  # fingerprints, see `mpafer.common.identity`
     cross: Mapping[str, Any] | None = None  # of weights trained on other classes: see `RunResult.cross`
+    images_read = 0  # of those whose contents are noted for `made_of`
 
     def __init__(self, cfg: CfgNode) -> None:
         self.cfg = cfg

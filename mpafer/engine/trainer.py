@@ -13,21 +13,20 @@ from yacs.config import CfgNode
 
 from mpafer.common import distributed
 from mpafer.common.errors import OptionError
-from mpafer.common.options import check_choice
 from mpafer.common.progress import progress
 from mpafer.common.ranges import check_ranges
 from mpafer.engine import saving
 from mpafer.engine.checkpoint import prune_checkpoints
 from mpafer.engine.epoch_log import EpochLog
+from mpafer.engine.made_of import enter_images_read
 from mpafer.engine.record import record_run
+from mpafer.engine.selection import check_selection
 from mpafer.engine.state import RunState
 from mpafer.evaluation.dassl_lines import print_report, save_confusion
 from mpafer.evaluation.metrics import classification_metrics
 from mpafer.evaluation.predictions import collect_predictions
 from mpafer.inputs.datum import SplitDataset
 from mpafer.inputs.loaders import DataManager, set_epoch
-
-CHOICES = {"FINAL_MODEL": ("last_step", "best_val"), "SPLIT": ("test", "val")}  # of cfg.TEST
 
 
 class Trainer(RunState):
@@ -48,7 +47,7 @@ class Trainer(RunState):
         super().__init__(cfg)
         self.dm = DataManager(cfg, self.load_dataset(cfg))
         self.seed, self.classnames, self.display_names = self.dm.seed, self.dm.classnames, self.dm.display_names
-        self._check_selection()
+        check_selection(cfg, has_val=self.dm.val_loader is not None)
         self.build_model()
 
     def check_cfg(self, cfg: CfgNode) -> None:
@@ -60,18 +59,6 @@ class Trainer(RunState):
 
     def build_model(self) -> None:
         raise NotImplementedError
-
-    def _check_selection(self) -> None:
-        """A choice is made on validation images or not at all: there is no falling back to the test split."""
-        cfg = self.cfg.TEST
-        for key, choices in CHOICES.items():
-            check_choice(f"TEST.{key}", cfg[key], choices)
-        if self.dm.val_loader is None and (cfg.FINAL_MODEL == "best_val" or cfg.SPLIT == "val"):
-            raise OptionError(
-                f"TEST.FINAL_MODEL={cfg.FINAL_MODEL}, TEST.SPLIT={cfg.SPLIT}: {self.cfg.DATASET.NAME} has no "
-                "validation split, and nothing is chosen on test images; "
-                "cut one from training or use last_step and test"
-            )
 
     # --- training
 
@@ -87,6 +74,7 @@ class Trainer(RunState):
             self.run_epoch()
             self.loss_check.raise_if_broken()  # no checkpoint of a broken run
             self.train_seconds += time.perf_counter() - start
+            enter_images_read(self)  # before a checkpoint, which says it
             self.after_epoch()
         self.after_train()
 
@@ -190,8 +178,10 @@ class Trainer(RunState):
             save_confusion(self.metrics["confusion"], Path(self.output_dir) / "cmat.pt")
         for name in ("accuracy", "macro_f1", "uar", "ece"):
             self.tensorboard.write(f"{chosen}/{name}", self.metrics[name], self.epoch)
-        if split is None and distributed.is_main():
-            record_run(self)
+        if split is None:
+            enter_images_read(self)
+            if distributed.is_main():
+                record_run(self)
         return self.metrics["accuracy"]
 
     def _infer(self, batch: dict[str, Any]) -> tuple[Tensor, Tensor]:

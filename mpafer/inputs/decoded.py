@@ -11,16 +11,23 @@ from typing import Any
 import numpy as np
 import torch
 import xxhash
+from PIL import Image
 from torch import Tensor
 
 from mpafer.common.errors import DataError
 from mpafer.common.sealed import UnfitError, checksum
-from mpafer.inputs.hashing import image_content
+from mpafer.inputs.first_read import read_image_content
+from mpafer.inputs.hashing import Content, content_hashes, remember, stamp_now
 
-VERSION = 2  # of the file's format; 1 had no checksums
+VERSION = 3  # of the file's format; 1 had no checksums, 2 no stamps
 SEAL = 16  # bytes at the end: checksum of the key and the table
-ROW = np.dtype([("place", "<i8", 4), ("sum", "<u8"), ("content", "V16")])  # offset and shape; of the array; of the file
-Decode = Callable[[str], np.ndarray]  # path -> [a, b, c] uint8
+ROW = np.dtype([
+    ("place", "<i8", 4),  # offset and shape
+    ("sum", "<u8"),  # of the array
+    ("content", "V16"), ("stamp", "<i8", 4),  # of the image file
+])  # fmt: skip
+UNSETTLED, GONE = [-1] * 4, [-2] * 4  # instead of a stamp that may hide another change, or of no file's
+Decode = Callable[[Image.Image], np.ndarray]  # as `read_image` gives it -> [a, b, c] uint8
 
 
 class Table:
@@ -29,10 +36,10 @@ class Table:
     def __init__(self, key: str) -> None:
         self.key, self.rows, self.end = key, list[tuple[Any, ...]](), 0
 
-    def add(self, array: np.ndarray, content: str) -> None:
-        """An array that was written, and the hash of the image file that it was made of."""
-        place = (self.end, *array.shape)
-        self.rows.append((place, xxhash.xxh3_64_intdigest(array.data), bytes.fromhex(content)))
+    def add(self, array: np.ndarray, content: Content) -> None:
+        """An array that was written, and what the image file held that it was made of."""
+        place, stamp = (self.end, *array.shape), content.stamp if content.settled else UNSETTLED
+        self.rows.append((place, xxhash.xxh3_64_intdigest(array.data), bytes.fromhex(content.digest), stamp))
         self.end += array.nbytes
 
     def to_bytes(self) -> bytes:
@@ -50,7 +57,7 @@ class ImageStore:
         path: the file.
         key: of what made it.
         paths: the image files.
-        decode: how they were decoded.
+        decode: how their images became arrays.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -71,11 +78,8 @@ class ImageStore:
             # "c": torch wants memory that it may write to; what were written would never reach the file
             self.memory = np.asarray(np.memmap(file, np.uint8, "c", shape=(end,)))  # slices of a memmap take longer
         table = np.frombuffer(rows, ROW)
-        self.places, self.sums, self.contents = (
-            table["place"].copy(),
-            table["sum"].tolist(),
-            [content.tobytes().hex() for content in table["content"]],
-        )
+        self.places, self.sums = table["place"].copy(), table["sum"].tolist()
+        self.contents, self.stamps = table["content"].copy(), table["stamp"].copy()
         self.bytes = torch.from_numpy(self.memory)
         # in shared memory: what one of a loader's workers has seen, and said, the others know
         self.checked = torch.zeros(len(paths) + 1, dtype=torch.bool).share_memory_().numpy()
@@ -87,6 +91,21 @@ class ImageStore:
             return self._mend(number)
         return self.bytes[offset : offset + a * b * c].view(a, b, c)
 
+    def is_current(self) -> bool:
+        """Whether the image files hold what the arrays were made of; those that changed since are read.
+
+        Raises:
+            UnreadableImageError: one that cannot be.
+        """
+        now = np.array([stamp_now(path) or GONE for path in self.paths])
+        doubtful = np.flatnonzero((now != self.stamps).any(axis=1)).tolist()
+        return content_hashes([self.paths[i] for i in doubtful]) == [self._content(i) for i in doubtful]
+
+    def keep_contents(self) -> None:
+        """Let the memory of files' contents know what the image files held."""
+        rows = enumerate(zip(self.paths, self.stamps.tolist(), strict=True))
+        remember(Content(os.fspath(path), stamp, self._content(i), stamp != UNSETTLED) for i, (path, stamp) in rows)
+
     def touch(self) -> None:
         """Note that it is in use, so that no other store takes its room."""
         with suppress(OSError):  # not ours to change, or gone by now: what is mapped stays
@@ -94,6 +113,9 @@ class ImageStore:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return ImageStore, (self.path, self.key, self.paths, self.decode)  # a process that is sent it maps the file
+
+    def _content(self, number: int) -> str:
+        return self.contents[number].tobytes().hex()
 
     def _is_right(self, number: int) -> bool:
         """Compare an array with its checksum, and note where it is right."""
@@ -114,9 +136,9 @@ class ImageStore:
             self.checked[-1] = True
             print(f"* {self.path} is damaged: the images that suffered are decoded again", flush=True)
         path, place = self.paths[number], self.places[number].tolist()
-        content = image_content(path).digest
-        array = np.array(self.decode(path))
-        if content != self.contents[number] or list(array.shape) != place[1:]:
+        image, content = read_image_content(path)
+        array = np.array(self.decode(image))
+        if content.digest != self._content(number) or list(array.shape) != place[1:]:
             raise DataError(f"the image {path} changed while it was used: start the run again")
         if xxhash.xxh3_64_intdigest(array.data) == self.sums[number]:
             with suppress(OSError):  # not ours to change

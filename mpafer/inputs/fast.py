@@ -86,6 +86,12 @@ class FastImages(PlainImages):
             announce_plain_path(reason, training=self.training)
         self.opened = True
 
+    def keep_contents(self) -> int:
+        if self.store is None:
+            return super().keep_contents()
+        self.store.keep_contents()
+        return len(self.items)
+
     def __getitems__(self, draws: Sequence[Draw]) -> dict[str, Any]:
         if self.store is None:
             return default_collate([self[draw] for draw in draws])

@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import xxhash
 from filelock import FileLock
@@ -21,7 +21,7 @@ from filelock import FileLock
 from mpafer.common.files import cache_folder
 from mpafer.common.sealed import UnfitError, checksum, read_sealed, write_sealed
 from mpafer.inputs.colours import RefusedImageError
-from mpafer.inputs.reading import UnreadableImageError, open_regular, reason_and_cure, unreadable
+from mpafer.inputs.reading import UnreadableImageError, open_regular, reason_and_cure
 
 VERSION = 1  # of the memory's form, and of how a hash is made
 PARTS = 64
@@ -56,19 +56,24 @@ def content_hashes(paths: Sequence[str | Path]) -> list[str]:
     return [digest or read[os.fspath(path)].digest for path, digest in zip(paths, found, strict=True)]
 
 
-def known_hashes(paths: Sequence[str | Path]) -> list[str | None]:
-    """The same without reading any of the files: None where a file's contents are not known."""
+def known_hashes(paths: Sequence[str | Path], stamps: Sequence[Stamp | None] | None = None) -> list[str | None]:
+    """The same without reading any of the files: None where a file's contents are not known.
+
+    Args:
+        paths: the files.
+        stamps: their stamps, where those were looked up already.
+    """
     parts: dict[int, Part] = {}
+    known: dict[str, dict[str, list[Any]]] = {}  # folder -> what is remembered of it
     found: list[str | None] = []
-    for path, (folder, name) in zip(paths, _places(paths), strict=True):
-        number = _part(folder)
-        if number not in parts:
-            parts[number] = _recall(number)
-        stamp, digest = parts[number].get(folder, {}).get(name, (None, None))
-        try:
-            found.append(digest if stamp and stamp == stamp_of(os.stat(path)) else None)
-        except OSError:  # whoever reads it says what is wrong
-            found.append(None)
+    for (folder, name), now in zip(_places(paths), stamps or map(stamp_now, paths), strict=True):
+        if folder not in known:
+            number = _part(folder)
+            if number not in parts:
+                parts[number] = _recall(number)
+            known[folder] = parts[number].get(folder, {})
+        stamp, digest = known[folder].get(name, (None, None))
+        found.append(digest if stamp and stamp == now else None)
     return found
 
 
@@ -80,41 +85,40 @@ def read_content(path: str | Path) -> Content:
         OSError: as `open`.
     """
     with open_regular(path) as file:
-        number = file.fileno()
-        before, now, digest = os.fstat(number), time.time(), xxhash.xxh3_128()
-        while block := os.read(number, min(before.st_size + 1, BLOCK)):
-            digest.update(block)
-        stamp = stamp_of(before)
-        settled = before.st_ctime < now - SETTLED and stamp == stamp_of(os.fstat(number))
+        return content_of(file, path)
+
+
+def content_of(file: BinaryIO, path: str | Path, memory: BinaryIO | None = None) -> Content:
+    """The same of a file that was just opened; it is read to its end, into ``memory`` where that is given."""
+    number = file.fileno()
+    before, now, digest = os.fstat(number), time.time(), xxhash.xxh3_128()
+    while block := os.read(number, min(before.st_size + 1, BLOCK)):
+        digest.update(block)
+        if memory is not None:
+            memory.write(block)
+    stamp = stamp_of(before)
+    settled = before.st_ctime < now - SETTLED and stamp == stamp_of(os.fstat(number))
     return Content(os.fspath(path), stamp, digest.hexdigest(), settled)
-
-
-def image_content(path: str | Path) -> Content:
-    """The same of an image.
-
-    Raises:
-        UnreadableImageError: the file is not there, cannot be read, or is no regular file; it is named.
-    """
-    try:
-        return read_content(path)
-    except (OSError, RefusedImageError) as error:
-        raise unreadable(path, error) from error
 
 
 def remember(contents: Iterable[Content]) -> None:
     """Keep hashes of files that were read; a memory that cannot be written to is a warning."""
     settled = [content for content in contents if content.settled]
-    parts: defaultdict[int, list[tuple[str, str, Content]]] = defaultdict(list)
+    folders: defaultdict[str, list[tuple[str, Content]]] = defaultdict(list)
     for content, (folder, name) in zip(settled, _places([content.path for content in settled]), strict=True):
-        parts[_part(folder)].append((folder, name, content))
+        folders[folder].append((name, content))
+    parts: defaultdict[int, list[str]] = defaultdict(list)
+    for folder in folders:
+        parts[_part(folder)].append(folder)
     try:
-        for number, entries in parts.items():
+        for number, changed in parts.items():
             path = _path(number)
             path.parent.mkdir(parents=True, exist_ok=True)
             with FileLock(path.with_suffix(".lock"), timeout=WAIT):
                 part = _recall(number)
-                for folder, name, content in entries:
-                    part.setdefault(folder, {})[name] = [content.stamp, content.digest]
+                for folder in changed:
+                    names = part.setdefault(folder, {})
+                    names |= {name: [content.stamp, content.digest] for name, content in folders[folder]}
                 write_sealed(path, _key(number), part)
     except (OSError, NotImplementedError) as error:  # the second: a disk that knows no locks
         logger.warning("hashes of files are not kept: %s", error)
@@ -147,6 +151,14 @@ def _recall(number: int) -> Part:
     except (OSError, UnfitError) as error:
         logger.warning("the hashes of files in %s are made again: %s", path, error)
         return {}
+
+
+def stamp_now(path: str | Path) -> Stamp | None:
+    """Of a file by its path; None where there is none: whoever reads it says what is wrong."""
+    try:
+        return stamp_of(os.stat(path))
+    except (OSError, ValueError):
+        return None
 
 
 def stamp_of(stat: os.stat_result) -> Stamp:

@@ -134,6 +134,18 @@ class DataManager:
         if cfg.VERBOSE:
             self.show_dataset_summary(cfg.DATASET.NAME)
 
+    def note_contents(self) -> None:
+        """From here on note what the image files hold when they are first read."""
+        for loader in self._loaders():
+            loader.dataset.note_contents()
+
+    def keep_contents(self) -> int:
+        """Remember what was noted; how many images were read so far."""
+        return sum(loader.dataset.keep_contents() for loader in self._loaders())
+
+    def _loaders(self) -> list[Any]:
+        return [loader for loader in (self.train_loader, self.val_loader, self.test_loader) if loader]
+
     def show_dataset_summary(self, name: str) -> None:
         """Dassl's table of the data set's size."""
         rows: list[tuple[str, Any]] = [("Dataset", name), ("# classes", f"{self.num_classes:,}")]

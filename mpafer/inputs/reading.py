@@ -14,10 +14,13 @@ from typing import Any, BinaryIO
 from PIL import Image, UnidentifiedImageError
 
 from mpafer.common.errors import DataError
+from mpafer.common.files import is_made
 from mpafer.inputs.colours import RefusedImageError, to_rgb
+from mpafer.inputs.png import damage
 
 READER = 2  # of how a file becomes pixels, for the keys of what is kept; 1: colours and EXIF as Pillow leaves them
 AGAIN, INSTEAD = "copy it again from where it came from", "put the image file there"
+REMADE = "delete it: it is made again"
 # Pillow runs an EPS file, which is a program, in Ghostscript; of the others it reads the first lines alone.
 NO_PIXELS = {"EPS", "BUFR", "GRIB", "HDF5", "MPEG", "WMF"}
 ORIENTATION = 0x0112
@@ -62,6 +65,7 @@ def read_image(path: str | os.PathLike[str]) -> Image.Image:
 def unreadable(path: str | os.PathLike[str], error: Exception) -> UnreadableImageError:
     """The error on an image file, from the one that reading it raised."""
     reason, cure = reason_and_cure(error)
+    cure = REMADE if cure == AGAIN and is_made(path) else cure
     message = f"cannot read the image {os.fspath(path)}: {reason}"
     return UnreadableImageError(f"{message}; {cure}" if cure else message)
 
@@ -104,6 +108,8 @@ def decode_image(file: BinaryIO) -> Image.Image:
     with Image.open(file) as image:
         if image.format in NO_PIXELS:
             raise RefusedImageError(f"Pillow reads no pixels of {image.format} files", "save it as PNG")
+        if image.format == "PNG" and (what := _damage(file)):
+            raise RefusedImageError(f"it is damaged: {what}", AGAIN)
         return upright_rgb(image)
 
 
@@ -116,6 +122,15 @@ def upright_rgb(image: Image.Image) -> Image.Image:
     rgb = to_rgb(image)
     turn = TURNS.get(_orientation(image)) if EXIF & image.info.keys() else None
     return rgb if turn is None else rgb.transpose(turn)
+
+
+def _damage(file: BinaryIO) -> str:
+    """`png.damage` of an open file, which stays where it is."""
+    place = file.tell()
+    file.seek(0)
+    content = file.read()
+    file.seek(place)
+    return damage(content)
 
 
 def _orientation(image: Image.Image) -> Any:

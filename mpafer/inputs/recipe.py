@@ -14,7 +14,6 @@ from torch import Tensor
 from torchvision import transforms as T
 
 from mpafer.common.errors import OptionError
-from mpafer.inputs.reading import read_image
 from mpafer.inputs.resize import KERNELS, Box, resized_crop
 
 
@@ -63,10 +62,11 @@ class Recipe:
         """What the stored arrays depend on beside their files."""
         return f"{self.fixed!r}, {'columns' if self.resized_crop else 'rows'}"
 
-    def decode(self, path: str) -> np.ndarray:
-        """The image after the fixed steps, uint8: [3, W, H] for `resized_crop`, else [3, H, W]."""
-        image: Image.Image = self.fixed(read_image(path))
-        return np.ascontiguousarray(np.asarray(image).transpose((2, 1, 0) if self.resized_crop else (2, 0, 1)))
+    def decode(self, image: Image.Image) -> np.ndarray:
+        """An image after the fixed steps, uint8: [3, W, H] for `resized_crop`, else [3, H, W]."""
+        return np.ascontiguousarray(
+            np.asarray(self.fixed(image)).transpose((2, 1, 0) if self.resized_crop else (2, 0, 1))
+        )
 
     def size(self, first: Tensor) -> tuple[int, int]:
         """Height and width of an augmented image; ``first``: any stored one."""

@@ -17,8 +17,9 @@ from mpafer.common.files import TEMPORARY, atomic_file, cache_folder, keep_folde
 from mpafer.common.progress import progress
 from mpafer.common.sealed import UnfitError, key_of
 from mpafer.inputs.decoded import VERSION, Decode, ImageStore, Table
-from mpafer.inputs.hashing import Content, content_hashes, image_content, remember
-from mpafer.inputs.reading import READER, UnreadableImageError
+from mpafer.inputs.first_read import read_image_content
+from mpafer.inputs.hashing import Content, remember
+from mpafer.inputs.reading import READER, UnreadableImageError, read_image
 
 CHUNK, SAMPLE = 256, 16  # images decoded at a time; images from whose size that of all is estimated
 IN_USE = 24 * 3600  # seconds after its last use for which a store is never deleted
@@ -39,7 +40,7 @@ def open_store(paths: Sequence[str], decode: Decode, what: str, beside: Path, gi
         gigabytes: what the stores there may take together.
 
     Raises:
-        UnreadableImageError: by ``decode``.
+        UnreadableImageError: an image file that cannot be read.
         NoStoreError: it would be too big, or cannot be written.
     """
     key = key_of([VERSION, READER, PIL.__version__, what, [os.fspath(path) for path in paths]])
@@ -70,7 +71,7 @@ def _fitting(path: Path, key: str, paths: Sequence[str], decode: Decode, *, say:
     """The store, if it is there, whole, and of these images as they are now; ``say`` what is wrong with it."""
     try:
         store = ImageStore(path, key, paths, decode)
-        if store.contents == content_hashes(paths):
+        if store.is_current():
             return store
         reason = "images have changed"
     except FileNotFoundError:
@@ -84,13 +85,13 @@ def _fitting(path: Path, key: str, paths: Sequence[str], decode: Decode, *, say:
 
 def _write(path: Path, key: str, paths: Sequence[str], decode: Decode, gigabytes: float) -> None:
     sample = paths[:: -(-len(paths) // SAMPLE)]
-    estimate = sum(decode(image).nbytes for image in sample) / len(sample) * len(paths)
+    estimate = sum(decode(read_image(image)).nbytes for image in sample) / len(sample) * len(paths)
     room = _room(path.parent, estimate, gigabytes)
     table, contents = Table(key), []
     with atomic_file(path) as file:
         for array, content in _decoded(paths, decode):
             file.write(array.data)
-            table.add(array, content.digest)
+            table.add(array, content)
             contents.append(content)
             if table.end > room:
                 raise NoStoreError(_too_big(table.end, path.parent, gigabytes))
@@ -103,8 +104,8 @@ def _decoded(paths: Sequence[str], decode: Decode) -> Iterator[tuple[np.ndarray,
     """In order; threads, as decoding and waiting for a disk release Python's lock."""
 
     def read(path: str) -> tuple[np.ndarray, Content]:
-        content = image_content(path)  # first: of an image replaced meanwhile the hash is the old one, and found wrong
-        return decode(path), content
+        image, content = read_image_content(path)
+        return decode(image), content
 
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         for start in progress(range(0, len(paths), CHUNK), f"decoding, {CHUNK} images a step,"):

@@ -52,9 +52,9 @@ def test_a_device_that_is_not_here(name: Any) -> None:
 
 
 def test_predict_where_no_run_is(world: Path, tmp_path: Path) -> None:
-    with pytest.raises(SystemExit, match=r"no folder .*nowhere/prompts: name the folder of a run"):
+    with pytest.raises(SystemExit, match=r"no checkpoint at .*nowhere.*: there is no such folder; name that of a run"):
         invoke("predict", str(tmp_path / "nowhere"), "face.jpg")
-    with pytest.raises(SystemExit, match=r"no folder .*nowhere/prompts: name the folder of a run"):
+    with pytest.raises(SystemExit, match=r"no checkpoint at .*nowhere.*: there is no such folder; name that of a run"):
         train_in_process(world, tmp_path / "out", flags=["--eval-only", "--model-dir", str(tmp_path / "nowhere")])
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import random
 from pathlib import Path
 
 import numpy as np
@@ -123,6 +124,21 @@ def test_a_cut_crop_is_made_again(tmp_path: Path, damage) -> None:
     whole = [path.read_bytes() for path in paths]
     damage(paths[1])
     assert crops() == paths and [path.read_bytes() for path in paths] == whole
+
+
+def test_a_png_with_a_flipped_bit_is_made_again(tmp_path: Path) -> None:
+    folder = tmp_path / "images"
+    folder.mkdir()
+    Image.effect_noise((24, 24), 60).save(folder / "0.png")
+    whole = (folder / "0.png").read_bytes()
+    assert kept(folder) == {"0.png"}
+    for place in random.Random(0).sample(range(8 * len(whole)), 300):
+        flipped = bytearray(whole)
+        flipped[place // 8] ^= 1 << place % 8
+        (folder / "0.png").write_bytes(flipped)
+        assert kept(folder) == set(), place
+    (folder / "0.png").write_bytes(whole)
+    assert kept(folder) == {"0.png"}
 
 
 def test_the_ends_of_images_are_looked_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -249,7 +249,8 @@ def test_what_learns_nothing_is_only_tested(root, tmp_path, capsys, monkeypatch)
     assert torch.equal(trainer.weights, before) and trainer.predictions.scores.shape == (13, 3)
     log = capsys.readouterr().out
     assert "Evaluate on the *test* set" in log and "epoch [" not in log
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["results.json", "scores.npz"]
+    made = {path.name for path in tmp_path.iterdir()} - {"cache"}  # which a slow machine fills: files have settled
+    assert made == {"results.json", "scores.npz"}
 
 
 # --- checkpoints and resuming

@@ -34,8 +34,8 @@ def paths(tmp_path: Path) -> list[str]:
     return sorted(map(str, folder.iterdir()))
 
 
-def decode(path: str) -> np.ndarray:
-    return np.asarray(read_image(path))
+def decode(image: Image.Image) -> np.ndarray:
+    return np.asarray(image)
 
 
 def opened(paths: list[str], what: str = "as they are") -> ImageStore:
@@ -48,7 +48,7 @@ def images(paths: list[str]) -> list[Tensor]:
 
 
 def right(found: list[Tensor], paths: list[str]) -> bool:
-    return all(np.array_equal(image, decode(path)) for image, path in zip(found, paths, strict=True))
+    return all(np.array_equal(image, decode(read_image(path))) for image, path in zip(found, paths, strict=True))
 
 
 def invert_half(path: Path) -> None:
@@ -204,4 +204,4 @@ def test_processes_that_find_damage_at_once(paths: list[str], tmp_path: Path) ->
             process.join(120)
         assert [process.exitcode for process in processes] == [0, 0]
         totals = {int(file.read_text().split()[1]) for file in tmp_path.glob("*.count")}
-        assert totals == {sum(int(decode(image).sum()) for image in paths)}
+        assert totals == {sum(int(decode(read_image(path)).sum()) for path in paths)}

@@ -28,6 +28,8 @@ from mpafer.common.identity import differences
 from mpafer.inputs import recipe, store
 from mpafer.inputs.datum import Datum
 from mpafer.inputs.fast import BatchMemory, FastLoader
+from mpafer.inputs.first_read import read_image_content
+from mpafer.inputs.hashing import Content
 from mpafer.inputs.images import PlainImages
 from mpafer.inputs.loaders import build_loader, set_epoch
 from mpafer.inputs.reading import read_image
@@ -248,11 +250,11 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The paths that are decoded, in order."""
     paths: list[str] = []
 
-    def count(path: str) -> Image.Image:
+    def count(path: str) -> tuple[Image.Image, Content]:
         paths.append(path)
-        return read_image(path)
+        return read_image_content(path)
 
-    monkeypatch.setattr(recipe, "read_image", count)
+    monkeypatch.setattr(store, "read_image_content", count)
     return paths
 
 

@@ -8,7 +8,8 @@ import struct
 import subprocess
 import sys
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from mpafer.common.errors import DataError, user_message
-from mpafer.inputs.reading import UnreadableImageError, image_endings, read_image
+from mpafer.inputs.reading import AGAIN, UnreadableImageError, image_endings, read_image
 
 ROWS, COLUMNS = 24, 20
 Save = Callable[[np.ndarray, Path], object]  # a picture [H, W, 3] or [H, W] uint8, and the file it goes to
@@ -371,3 +372,44 @@ def test_bytes_in_memory():
     buffer = io.BytesIO()
     Image.fromarray(picture()).save(buffer, "PNG")
     assert np.array_equal(np.asarray(decode_image(buffer)), picture())
+
+
+def bits(data: bytes, number: int, seed: int = 0) -> Iterator[bytes]:
+    """The same with one bit flipped, anywhere, so many times."""
+    for place in np.random.default_rng(seed).integers(0, 8 * len(data), number).tolist():
+        flipped = bytearray(data)
+        flipped[place // 8] ^= 1 << place % 8
+        yield bytes(flipped)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_a_flipped_bit_in_a_png_changes_no_pixel_in_silence(tmp_path: Path, mode: str) -> None:
+    path = tmp_path / "x.png"
+    Image.fromarray(picture()).convert(mode).resize((24, 24)).save(path)
+    right, refusals, silent = pixels(path), 0, 0
+    for flipped in bits(path.read_bytes(), 1500):
+        path.write_bytes(flipped)
+        try:
+            assert np.array_equal(pixels(path), right)
+        except DataError as error:
+            assert str(path) in str(error)
+            refusals += 1
+            with suppress(Exception), Image.open(path) as image:  # control: Pillow alone
+                silent += not np.array_equal(np.asarray(image.convert("RGB")), right)
+    assert refusals > 1400 and silent > 0
+
+
+def test_a_damaged_png_is_told_what_to_do(tmp_path: Path) -> None:
+    messages = []
+    for folder in ("faces", "mpafer_pixels/key"):
+        path = tmp_path / folder / "x.png"
+        path.parent.mkdir(parents=True)
+        Image.fromarray(picture()).save(path)
+        data = bytearray(path.read_bytes())
+        data[data.index(b"IEND") - 5] ^= 1  # the checksum of the pixels: they are read as ever
+        path.write_bytes(data)
+        with Image.open(path) as image:
+            assert np.array_equal(np.asarray(image), picture()), "control"
+        messages.append(refused(path))
+    assert messages[0] == "it is damaged: its 'IDAT' has another checksum than when it was written; " + AGAIN
+    assert messages[1].endswith("than when it was written; delete it: it is made again")
