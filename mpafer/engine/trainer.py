@@ -13,6 +13,7 @@ from yacs.config import CfgNode
 
 from mpafer.common import distributed
 from mpafer.common.errors import OptionError
+from mpafer.common.memory import no_search_for_cycles
 from mpafer.common.progress import progress
 from mpafer.common.ranges import check_ranges
 from mpafer.engine import saving
@@ -45,10 +46,11 @@ class Trainer(RunState):
         check_ranges(cfg, learns=self.learns)
         self.check_cfg(cfg)
         super().__init__(cfg)
-        self.dm = DataManager(cfg, self.load_dataset(cfg))
-        self.seed, self.classnames, self.display_names = self.dm.seed, self.dm.classnames, self.dm.display_names
-        check_selection(cfg, has_val=self.dm.val_loader is not None)
-        self.build_model()
+        with no_search_for_cycles():
+            self.dm = DataManager(cfg, self.load_dataset(cfg))
+            self.seed, self.classnames, self.display_names = self.dm.seed, self.dm.classnames, self.dm.display_names
+            check_selection(cfg, has_val=self.dm.val_loader is not None)
+            self.build_model()
 
     def check_cfg(self, cfg: CfgNode) -> None:
         """A method's place to reject settings it cannot work with."""
