@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,12 +92,12 @@ def on_picture(answer: Answer, texts: Mapping[str, str]) -> Said:
     return Said(_sentence(answer.reading), note_of(answer.note), cards)
 
 
-def on_video(timeline: Timeline, frames: int, texts: Mapping[str, str]) -> Said:
+def on_video(timeline: Timeline, readings: Counter[str], texts: Mapping[str, str]) -> Said:
     """What is said of a video: of each face the mean over its frames.
 
     Args:
         timeline: of its answers.
-        frames: how many were looked at.
+        readings: what was read of its frames, and of how many.
         texts: class -> description.
     """
     cards = [
@@ -108,8 +109,8 @@ def on_video(timeline: Timeline, frames: int, texts: Mapping[str, str]) -> Said:
         for mean in [line.mean()]
         for label in [max(mean, key=mean.__getitem__)]
     ]  # fmt: skip
-    reading = f"{frames:,} frames were looked at" + ("" if cards else ", and no face was found")
-    return Said(reading, note_of(timeline.note), cards)
+    read = [f"in {count:,} of them {reading}" for reading, count in readings.most_common()]
+    return Said("; ".join([f"{readings.total():,} frames were looked at", *read]), note_of(timeline.note), cards)
 
 
 def drawn(image: Image.Image, answer: Answer) -> Image.Image:

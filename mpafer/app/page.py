@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from PIL import Image
 
 from mpafer.app.answers import Said, drawn, on_picture, on_video
 from mpafer.app.runs import Runs
-from mpafer.common.errors import DataError, OptionError, user_message
+from mpafer.common.errors import DataError, user_message
 from mpafer.inference.drawing import annotate
 from mpafer.inference.pictures import Picture
 from mpafer.inputs.reading import decode_image, open_image_file, unreadable
@@ -33,16 +34,30 @@ Upload = dict[str, Any] | None  # what the browser says of a file that it has up
 
 
 class OwnFilesOnly(gr.Blocks):
-    """A page that takes files which were uploaded to it, and fetches none from elsewhere, as Gradio does."""
+    """A page that takes files which were uploaded to it; Gradio's would also fetch one from an address.
+
+    Args:
+        folder: of uploaded files.
+        **options: of `gradio.Blocks`.
+    """
+
+    def __init__(self, folder: Path, **options: Any) -> None:
+        super().__init__(**options)
+        self.folder = folder.resolve()
 
     async def preprocess_data(self, block_fn: Any, inputs: list[Any], *args: Any, **options: Any) -> Any:
-        """Gradio's, which downloads what a file's path names where that is an address."""
-        for entry in inputs:
-            if isinstance(entry, dict) and "://" in str(entry.get("path")):
-                raise gr.Error("only uploaded files are read", print_exception=False)
-            if not isinstance(entry, (dict, str, type(None))) or (isinstance(entry, dict) and _nested(entry)):
-                raise gr.Error("this is no file", print_exception=False)
+        """As Gradio's, of names and uploaded files alone."""
+        if not all(entry is None or isinstance(entry, str) or self._is_uploaded(entry) for entry in inputs):
+            raise gr.Error("only uploaded files are read", print_exception=False)
         return await super().preprocess_data(block_fn, inputs, *args, **options)
+
+    def _is_uploaded(self, entry: Any) -> bool:
+        """Whether this names one file, which lies in the folder, and nothing beside it."""
+        if not isinstance(entry, dict) or not isinstance(entry.get("path"), str):
+            return False
+        nested = any(isinstance(value, (dict, list)) for name, value in entry.items() if name != "meta")
+        path = Path(entry["path"]).resolve()
+        return not nested and path.is_relative_to(self.folder) and path.is_file()
 
 
 class Answering:
@@ -50,11 +65,11 @@ class Answering:
 
     Args:
         runs: to choose from.
-        folder: of uploaded files.
+        folder: for what is made.
     """
 
     def __init__(self, runs: Runs, folder: Path) -> None:
-        self.runs, self.folder = runs, folder.resolve()
+        self.runs, self.folder = runs, folder
 
     def picture(self, run: object, upload: Upload) -> tuple[Image.Image | None, str]:
         """The picture with boxes, and what is said of its faces."""
@@ -81,16 +96,16 @@ class Answering:
             _check_length(stated_length(str(path)), name)
             timeline = Timeline(name, model.predictor.classifier.note)
             place = Path(tempfile.mkdtemp(dir=self.folder))
-            frames = 0
+            readings: Counter[str] = Counter()
             with VideoWriter(place / "answer.mp4") as writer:
                 for seen in watch(model.predictor, read_frames(str(path), Pace(fps=FPS))):
                     _check_length(seen.frame.time, name)
-                    progress((frames, None), desc=f"{seen.frame.time:.0f} s", unit="frames")
+                    progress((readings.total(), None), desc=f"{seen.frame.time:.0f} s", unit="frames")
                     timeline.add(seen)
                     writer.write(annotate(seen.frame.image, seen.answer, seen.numbers, brief=True), seen.frame.time)
-                    frames += 1
+                    readings[seen.answer.reading] += 1
             timeline.draw(place / "timeline.png", NARROW)
-            said = on_video(timeline, frames, model.texts).html()
+            said = on_video(timeline, readings, model.texts).html()
             return str(place / "answer.mp4"), str(place / "timeline.png"), said
 
         return self._answered(answer, upload, (None, None))
@@ -99,11 +114,9 @@ class Answering:
         """An answer to an uploaded file, or one line on what went wrong; ``nothing`` in place of pictures."""
         if not upload:
             return *nothing, WAITING
-        path = Path(str(upload.get("path"))).resolve()
+        path = Path(upload["path"])
         name = str(upload.get("orig_name") or path.name)
         try:
-            if not (path.is_relative_to(self.folder) and path.is_file()):
-                raise OptionError("only uploaded files are read")
             return answer(path, name)
         except Exception as error:
             message = user_message(error)
@@ -116,7 +129,7 @@ class Answering:
 def build(runs: Runs, folder: Path) -> gr.Blocks:
     """The page; ``folder`` is that of uploaded files."""
     do = Answering(runs, folder)
-    with OwnFilesOnly(title="MPA-FER", analytics_enabled=False, delete_cache=(600, 3600)) as page:
+    with OwnFilesOnly(folder, title="MPA-FER", analytics_enabled=False, delete_cache=(600, 3600)) as page:
         gr.Markdown("# Expressions of faces")
         run = gr.Dropdown(list(runs.names), value=runs.first, label="Model", elem_id="run", filterable=False)
         with gr.Tab("Picture"), gr.Row():
@@ -148,8 +161,3 @@ def build(runs: Runs, folder: Path) -> gr.Blocks:
 def _check_length(seconds: float, name: str) -> None:
     if seconds > LONGEST:
         raise DataError(f"{name} is longer than {LONGEST:g} s: cut it, or use the command `mpafer predict`")
-
-
-def _nested(entry: dict[str, Any]) -> bool:
-    """Whether what ought to describe one file holds further ones."""
-    return any(isinstance(value, (dict, list)) for name, value in entry.items() if name != "meta")
