@@ -37,7 +37,8 @@ def command(run: str, runs: str, port: int, host: str, max_mb: float, device: st
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: uploads are removed
         found = Runs(runs, run, device=device)
         with serving(found, host, port, int(max_mb * 2**20)) as address:
-            print(f"{len(found.names)} models to choose from; open {address} in a browser; Ctrl-C ends it", flush=True)
+            models = f"{len(found.names)} model{'s' if len(found.names) > 1 else ''}"
+            print(f"{models} to choose from; open {address} in a browser; Ctrl-C ends it", flush=True)
             try:
                 threading.Event().wait()
             except KeyboardInterrupt:

@@ -199,7 +199,7 @@ def test_the_command_serves_until_it_is_ended(tmp_path: Path) -> None:
         lines = []
         for line in process.stdout:
             lines.append(line)
-            if found := re.search(r"1 models? to choose from; open (\S+) in a browser", line):
+            if found := re.search(r"1 model to choose from; open (\S+) in a browser", line):
                 break
         else:
             pytest.fail("".join(lines))
