@@ -40,8 +40,8 @@ def serving(runs: Runs, host: str, port: int, largest: int) -> Iterator[str]:
     """
     need_gradio()
     port = _free_port(host, port)
-    with tempfile.TemporaryDirectory(prefix="mpafer-app-") as name:
-        folder = Path(name).resolve()
+    with tempfile.TemporaryDirectory(prefix="mpafer-app-") as made:
+        folder = Path(made).resolve()
         _own_environment(folder)
 
         from starlette.middleware import Middleware
@@ -53,14 +53,15 @@ def serving(runs: Runs, host: str, port: int, largest: int) -> Iterator[str]:
         hosts = [*LOCAL, "[::1]"] if host in LOCAL else ["*"]  # another site's name for this machine is refused
         gates = [Middleware(TrustedHostMiddleware, hosts), Middleware(Gate, uploads=str(folder), largest=largest)]
         page = build(runs, folder)
+        name = f"[{host}]" if ":" in host else host  # as it stands in an address
         page.launch(
-            server_name=host, server_port=port, max_file_size=largest, allowed_paths=[], blocked_paths=_blocked(folder),
+            server_name=name, server_port=port, max_file_size=largest, allowed_paths=[], blocked_paths=_blocked(folder),
             app_kwargs={"middleware": gates}, theme=THEME, css_paths=STYLE, footer_links=[],
             share=False, ssr_mode=False, pwa=False, mcp_server=False, enable_monitoring=False, run_history=False,
             inbrowser=False, inline=False, quiet=True, prevent_thread_lock=True, show_error=True,
         )  # fmt: skip
         try:
-            yield f"http://{f'[{host}]' if ':' in host else host}:{port}/"
+            yield f"http://{name}:{port}/"
         finally:
             page.close(verbose=False)
 

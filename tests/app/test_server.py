@@ -159,8 +159,12 @@ def test_the_browser_is_told_to_ask_nobody_else(address: str) -> None:
     assert "fonts.googleapis" not in ask(f"{address}theme.css")[1] + ask(address)[1]
 
 
-def test_uploads_are_gone_at_the_end() -> None:
-    with served(Runs(device="cpu", faces="none")) as address:
+@pytest.mark.parametrize("host", ["localhost", "::1"])
+def test_uploads_are_gone_at_the_end(host: str) -> None:
+    if host == "::1" and not Path("/proc/net/if_inet6").exists():
+        pytest.skip("no IPv6 here")
+    with served(Runs(device="cpu", faces="none"), host) as address:
+        assert ask(address, Host="example.com")[0] == 400
         folder = uploads(address)
         assert folder.is_dir() and folder.stat().st_mode & 0o077 == 0, "nobody else can read them"
     assert not folder.exists()

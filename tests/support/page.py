@@ -18,9 +18,9 @@ LARGEST = 2 * 2**20  # bytes of an upload
 
 
 @contextmanager
-def served(runs: Runs, **variables: str) -> Iterator[str]:
+def served(runs: Runs, host: str = "127.0.0.1", **variables: str) -> Iterator[str]:
     """The address of a page; nothing of the environment is changed at the end."""
-    with patch.dict(os.environ, variables), serving(runs, "127.0.0.1", 0, LARGEST) as address:
+    with patch.dict(os.environ, variables), serving(runs, host, 0, LARGEST) as address:
         yield address
 
 
