@@ -105,6 +105,8 @@ def test_only_uploaded_files_are_read(address: str, tmp_path: Path) -> None:
     nested = as_file(inside) | {"more": [as_file("/etc/passwd")]}
     for value in ({"path": str(tmp_path / "a.png")}, [as_file(inside)], 5, {"a": as_file("/etc/passwd")}, nested):
         assert "only uploaded files are read" in call(address, SHIPPED, value)
+    words = call(address, SHIPPED, "/etc/passwd")
+    assert '"success":false' in words and "root:" not in words and "Traceback" not in words
 
 
 def test_a_run_is_one_of_the_list(address: str, tmp_path: Path) -> None:
