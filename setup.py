@@ -24,6 +24,7 @@ setup(
     ],
     package_dir={f"mpafer.{folder}": folder for folder in FOLDERS},
     package_data={
+        "mpafer.app": ["*.j2", "*.css"],
         "mpafer.clip": ["assets/*.safetensors", "assets/*.txt"],
         "mpafer.inference": ["assets/*"],
         "mpafer.results": ["*.yaml", "*.j2"],
@@ -56,6 +57,7 @@ setup(
         "yacs",
     ],
     extras_require={
+        "app": [*FACES, "av>=14", "gradio>=6"],
         "cluster": ["submitit"],  # --launcher slurm
         "export": ["onnx", "onnxruntime", "onnxscript", "torch>=2.6"],
         "faces": FACES,

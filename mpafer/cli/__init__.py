@@ -7,8 +7,8 @@ from importlib import import_module
 import click
 
 VERBS = (
-    "demo", "run", "train", "compare", "ablate", "sweep", "cross", "report", "predict", "align", "export", "check",
-    "methods", "datasets", "plug",
+    "demo", "run", "train", "compare", "ablate", "sweep", "cross", "report", "predict", "app", "align", "export",
+    "check", "methods", "datasets", "plug",
 )  # fmt: skip
 
 

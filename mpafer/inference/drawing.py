@@ -9,25 +9,26 @@ from PIL import Image, ImageDraw, ImageFont
 from mpafer.inference.answers import Answer
 
 COLOUR, SHADE = "#FFD400", "#000000"
-SIZE = 28  # the height of the picture by that of the letters, which are no smaller than:
+SIZE, BRIEF = 28, 16  # the height of the picture by that of the letters, which are no smaller than:
 SMALLEST = 11
 
 
-def annotate(image: Image.Image, answer: Answer, numbers: Sequence[int] = ()) -> Image.Image:
+def annotate(image: Image.Image, answer: Answer, numbers: Sequence[int] = (), *, brief: bool = False) -> Image.Image:
     """A copy with a box and a label at each face, or with the label of the whole picture, and the answer's note.
 
     Args:
         image: upright RGB.
         answer: to it.
         numbers: of the faces, which stand before the labels; default: none.
+        brief: larger letters, and labels alone, for a picture that is shown small beside its answer.
     """
     image = image.copy()
     draw = ImageDraw.Draw(image)
-    font = ImageFont.load_default(max(SMALLEST, min(image.size) // SIZE))
+    font = ImageFont.load_default(max(SMALLEST, min(image.size) // (BRIEF if brief else SIZE)))
     names = [f"{number} " for number in numbers] or [""] * len(answer.faces)
     for name, face in zip(names, answer.faces, strict=True):
         draw.rectangle([round(side) for side in face.box], outline=COLOUR, width=max(1, min(image.size) // 240))
-        words = f"{name}{face.label} {face.confidence:.0%} {' '.join(face.marks)}".rstrip()
+        words = f"{name}{face.label}" + ("" if brief else f" {face.confidence:.0%} {' '.join(face.marks)}".rstrip())
         _write(draw, font, face.box[0], face.box[1], words, image.width)
     if not answer.faces:
         whole = f"whole image: {answer.label} {answer.confidence:.0%}" if answer.label else "no face found"

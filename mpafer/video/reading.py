@@ -72,6 +72,18 @@ def read_frames(source: str, pace: Pace = Pace()) -> Iterator[Frame]:
             reader.check_end(container)
 
 
+def stated_length(source: str) -> float:
+    """Seconds of a video file as it says itself, 0 = it does not; errors as those of `read_frames`."""
+    with _open(source) as container:
+        return max((_stated_length(container, stream) for stream in container.streams.video), default=0.0)
+
+
+def _stated_length(container: Any, stream: Any) -> float:
+    if stream.duration:
+        return float(stream.duration * stream.time_base)
+    return float((container.duration or 0) / 1e6)
+
+
 class _Reader:
     def __init__(self, source: str, stream: Any, pace: Pace) -> None:
         self.source, self.stream, self.pace = source, stream, pace
@@ -133,8 +145,7 @@ class _Reader:
             raise DataError(
                 f"{self.source} is damaged: {self.damaged} of its parts cannot be read; {self.count} frames were"
             )
-        length = float(self.stream.duration * self.stream.time_base) if self.stream.duration else 0.0
-        length = length or (container.duration or 0) / 1e6
+        length = _stated_length(container, self.stream)
         if not self.ended and length - self.end - 1 / float(self.stream.average_rate or 25) > LACKING:
             raise DataError(f"{self.source} is cut short: it ends after {self.end:.1f} s of {length:.1f} s")
 

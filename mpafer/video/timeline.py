@@ -57,14 +57,19 @@ class Timeline:
             rows.append([title(number), *seen, label, *mean.values()])
         return rows
 
-    def draw(self, path: Path) -> None:
-        """Write the picture, a PNG: probabilities over time, a panel for each of the faces seen in most frames."""
+    def draw(self, path: Path, width: float = 8) -> None:
+        """Write the picture, a PNG: probabilities over time, a panel for each of the faces seen in most frames.
+
+        Args:
+            path: of the file.
+            width: inches.
+        """
         from matplotlib.figure import Figure
         from matplotlib.style import context
 
         shown = sorted(sorted(self.lines, key=lambda number: -len(self.lines[number].times))[:MOST])
         with context(STYLE):
-            canvas = Figure(figsize=(8, 1 + 1.5 * max(len(shown), 1)), layout="constrained")
+            canvas = Figure(figsize=(width, 1 + 1.5 * max(len(shown), 1)), layout="constrained")
             panels = canvas.subplots(max(len(shown), 1), sharex=True, squeeze=False)[:, 0]
             for number, panel in zip(shown, panels, strict=False):
                 _draw_line(panel, self.lines[number])

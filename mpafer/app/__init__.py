@@ -1,0 +1,1 @@
+"""The page in the browser: pictures, webcam and videos in, answers out."""
