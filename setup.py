@@ -66,6 +66,7 @@ setup(
         "dev": [
             *FACES,
             "av>=14",
+            "gradio>=6",
             "import-linter>=2.6",  # no circles: acyclic_siblings
             "mypy",
             "onnx",

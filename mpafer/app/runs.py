@@ -13,7 +13,8 @@ from mpafer.common.errors import DataError, MissingFileError, OptionError, UserE
 from mpafer.engine.saving import checkpoint_folder
 from mpafer.inference.predictor import Predictor
 from mpafer.inference.saved import read_run
-from mpafer.prompting.descriptions import load_descriptions
+from mpafer.prompting.descriptions import Description, as_texts, load_descriptions
+from mpafer.prompting.expressions import class_key
 from mpafer.results.experiments import find_results
 from mpafer.results.schema import RunResult
 
@@ -28,18 +29,21 @@ class Model:
     """A predictor, and where its run's descriptions are: "" = the paper's table."""
 
     predictor: Predictor
-    descriptions: str | Mapping[str, str] = ""
+    descriptions: str | Mapping[str, Description] = ""
 
     @cached_property
     def texts(self) -> dict[str, str]:
-        """Class -> description; a class that none describes is left out."""
+        """Class -> description, of several all in one; a class that none describes is left out."""
         found: dict[str, str] = {}
+        own = (
+            {} if isinstance(self.descriptions, str) else {class_key(key): of for key, of in self.descriptions.items()}
+        )
         for name in self.predictor.classnames:
             try:
                 if isinstance(self.descriptions, str):
-                    found |= load_descriptions(self.descriptions, [name])
-                elif name in self.descriptions:
-                    found[name] = self.descriptions[name]
+                    found[name] = " ".join(as_texts(load_descriptions(self.descriptions, [name])[name]))
+                elif class_key(name) in own:
+                    found[name] = " ".join(as_texts(own[class_key(name)]))
             except (DataError, MissingFileError) as error:
                 logger.warning("%r is shown without a description: %s", name, error)
         return found
