@@ -19,6 +19,7 @@ from torchvision import transforms as T
 
 from mpafer.engine import prototypes as module
 from mpafer.engine.prototypes import cached_prototypes, draw_per_class
+from mpafer.inputs.reading import read_image
 from mpafer.prompting.teachers import class_prototypes
 
 TRANSFORM = T.Compose([T.Resize(32), T.ToTensor()])
@@ -40,7 +41,7 @@ def test_they_are_read_back_and_not_computed_again(
     items: list[SimpleNamespace], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = compute(items)
-    images = torch.stack([TRANSFORM(module.read_image(item.impath)) for item in items])
+    images = torch.stack([TRANSFORM(read_image(item.impath)) for item in items])
     labels = torch.tensor([item.label for item in items])
     torch.testing.assert_close(first, class_prototypes(random_clip(), [(images, labels)], 7))
 
