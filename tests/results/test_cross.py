@@ -21,7 +21,7 @@ from mpafer.cross import main
 from mpafer.datasets.labels import RAFDB_IDS
 from mpafer.evaluation.classes import match_classes
 from mpafer.inference.cross import evaluate
-from mpafer.inference.saved import load_run, probabilities
+from mpafer.inference.predictor import Predictor
 from mpafer.inputs.datum import Datum
 from mpafer.prompting.expressions import CLASSES
 from mpafer.results.comparison import compare
@@ -130,7 +130,8 @@ def test_another_data_set_goes_through_the_runs_transform(world: Path, run: Path
     label = {f"sketchfer/{row['file']}": row["label"] for row in rows}
     assert all(SEVEN[row["label"]] == label[row["image"]] for row in record["predictions"])
     images = [str(world / "data" / row["image"]) for row in record["predictions"]]
-    expected = probabilities(*load_run(run), images)
+    answers = Predictor(run, faces="none", device="cpu")(images)
+    expected = torch.tensor([list(answer.probabilities.values()) for answer in answers])
     torch.testing.assert_close(torch.from_numpy(scores(tmp_path)).softmax(1), expected, atol=1e-5, rtol=1e-4)
     ours, theirs = record["config"], results(run)["config"]
     assert (
