@@ -11,7 +11,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader
 from PIL import Image
 
-from mpafer.inference.answers import Answer
+from mpafer.inference.answers import Answer, likeliest
 from mpafer.inference.classifiers import DRAWN
 from mpafer.inference.drawing import annotate
 from mpafer.video.timeline import Timeline, title
@@ -100,15 +100,11 @@ def on_video(timeline: Timeline, readings: Counter[str], texts: Mapping[str, str
         readings: what was read of its frames, and of how many.
         texts: class -> description.
     """
-    cards = [
-        _card(
-            _sentence(title(number)), label, mean, texts,
-            when=f"From {line.times[0]:.1f} to {line.times[-1]:.1f} s, mean of {len(line.times)} frames",
-        )
-        for number, line in sorted(timeline.lines.items())
-        for mean in [line.mean()]
-        for label in [max(mean, key=mean.__getitem__)]
-    ]  # fmt: skip
+    cards = []
+    for number, line in sorted(timeline.lines.items()):
+        mean = line.mean()
+        when = f"From {line.times[0]:.1f} to {line.times[-1]:.1f} s, mean of {len(line.times)} frames"
+        cards.append(_card(_sentence(title(number)), likeliest(mean), mean, texts, when=when))
     read = [f"in {count:,} of them {reading}" for reading, count in readings.most_common()]
     return Said("; ".join([f"{readings.total():,} frames were looked at", *read]), note_of(timeline.note), cards)
 

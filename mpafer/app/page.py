@@ -17,7 +17,7 @@ from mpafer.app.runs import Runs
 from mpafer.common.errors import DataError, user_message
 from mpafer.inference.drawing import annotate
 from mpafer.inference.pictures import Picture
-from mpafer.inputs.reading import decode_image, open_image_file, unreadable
+from mpafer.inputs.reading import read_image
 from mpafer.video.reading import Pace, read_frames, stated_length
 from mpafer.video.timeline import Timeline
 from mpafer.video.watching import watch
@@ -76,11 +76,7 @@ class Answering:
 
         def answer(path: Path, name: str) -> tuple[Image.Image, str]:
             model = self.runs.get(run)
-            try:
-                with open_image_file(path) as file:
-                    picture = Picture(name, decode_image(file))
-            except Exception as error:  # Pillow raises many kinds on broken files
-                raise unreadable(name, error) from error
+            picture = Picture(name, read_image(path))  # an error names the path, in whose place the name is shown
             found = model.predictor(picture)
             return drawn(picture.image, found), on_picture(found, model.texts).html()
 

@@ -16,6 +16,12 @@ from mpafer.common.texts import read_yaml
 Values = dict[str, Any]  # dotted key -> value
 
 
+def dataset_title(tree: Mapping[str, Any]) -> str:
+    """A run's data set as people call it: DATASET.TITLE, or else its name; "" where a tree has neither."""
+    node = tree.get("DATASET", {})
+    return str(node.get("TITLE") or node.get("NAME", ""))
+
+
 def read_file(path: str | Path, above: tuple[Path, ...] = ()) -> Values:
     """The values of a YAML file, over those of the files that it starts from.
 

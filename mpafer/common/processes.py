@@ -1,4 +1,4 @@
-"""Processes that end with the one that started them, however that one ends."""
+"""Processes that end with the one that started them, however that one ends, or when their work is done."""
 
 from __future__ import annotations
 
@@ -16,6 +16,13 @@ def end_with_parent(*_: object) -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_wait, args=(parent,), daemon=True).start()
+
+
+def end_joblib() -> None:
+    """End joblib's processes: idle, they would live for five minutes, and keep this one from ending for as long."""
+    from joblib.externals.loky import get_reusable_executor  # slow to import
+
+    get_reusable_executor().shutdown(wait=True, kill_workers=True)
 
 
 def _wait(parent: multiprocessing.process.BaseProcess) -> None:

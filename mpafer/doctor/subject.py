@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from yacs.config import CfgNode
 
+from mpafer.common.config import dataset_title
 from mpafer.common.errors import OptionError, user_message
 from mpafer.common.options import closest
 from mpafer.configs import shipped
@@ -62,7 +63,7 @@ def load(cfg: CfgNode) -> Subject:
             if user_message(error) is None and not hasattr(dataset, "splits"):
                 raise  # a fault of ours, not of the data
     return Subject(
-        str(cfg.DATASET.get("TITLE") or cfg.DATASET.NAME),
+        dataset_title(cfg),
         str(dataset.dataset_dir or cfg.DATASET.ROOT),
         dataset.shown(dataset.classes),
         dataset.published,

@@ -10,6 +10,7 @@ import yaml
 from torch import Tensor, nn
 from yacs.config import CfgNode
 
+from mpafer.clip import Clip
 from mpafer.clip.sizes import QUICKGELU
 from mpafer.common.errors import CheckpointError
 from mpafer.common.tensors import first_nonfinite, is_plain
@@ -76,6 +77,12 @@ def stored_config(state: Mapping[str, Any], path: str | Path) -> CfgNode:
         return CfgNode(yaml.safe_load(state["extra"]["config"]))
     except (KeyError, TypeError, ValueError, AttributeError, AssertionError, yaml.YAMLError) as error:
         raise CheckpointError(f"{path} is damaged: the config in it cannot be read") from error
+
+
+def check_backbone(fingerprint: str, clip: Clip, path: str | Path | None) -> None:
+    """Raises CheckpointError where what a file holds was learned over other weights of CLIP than these."""
+    if clip.fingerprint != fingerprint:
+        raise CheckpointError(f"{path} is of another backbone: {fingerprint} there, {clip.fingerprint} ({clip.name})")
 
 
 def load_weights(module: nn.Module, state: Mapping[str, Tensor], path: str | Path) -> None:

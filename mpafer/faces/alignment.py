@@ -7,7 +7,7 @@ is cropped as those were. All places are shares of the image's centre square, wh
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -48,10 +48,10 @@ class Template:
             file.write(json.dumps(asdict(self), indent=1).encode() + b"\n")
 
     @classmethod
-    def of(cls, kept: dict[str, Any]) -> Template:
+    def of(cls, kept: Mapping[str, Any]) -> Template:
         """From `asdict`; raises ValueError, TypeError or KeyError where it is something else."""
         left, right, mouth = ((float(x), float(y)) for x, y in kept["points"])
-        return cls(**kept | {"points": (left, right, mouth)})
+        return cls(**{**kept, "points": (left, right, mouth)})
 
     @classmethod
     def read(cls, path: Path) -> Template:

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from joblib import Parallel, cpu_count, delayed
-from joblib.externals.loky import get_reusable_executor
 
 from mpafer.common.errors import DataError, MissingFileError, OptionError
 from mpafer.common.files import atomic_file, make_folder, prune_temporary
+from mpafer.common.processes import end_joblib
 from mpafer.common.progress import progress
 from mpafer.datasets.walking import Skipped, find_images
 from mpafer.engine.holding import held
@@ -77,8 +77,8 @@ def align_folder(order: Order, jobs: int | None = None) -> list[Copied]:
     with held(order.target, "DST"):
         try:
             return _copy_all(order, images, jobs or cpu_count())
-        finally:  # idle, they would live for minutes
-            get_reusable_executor().shutdown(wait=True, kill_workers=True)
+        finally:
+            end_joblib()
 
 
 def _images(order: Order) -> list[str]:

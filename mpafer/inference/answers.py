@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,6 +61,11 @@ class Answer:
         for name, face in zip(names or range(1, len(self.faces) + 1), self.faces, strict=True):
             found = [*face.box, face.score, " ".join(face.marks), face.label, face.confidence]
             yield [self.image, frame, time, name, *found, *face.probabilities.values(), *ends]
+
+
+def likeliest(probabilities: Mapping[str, float]) -> str:
+    """The class with the highest probability, the first of several."""
+    return max(probabilities, key=probabilities.__getitem__)
 
 
 def heading(classnames: Sequence[str]) -> list[str]:

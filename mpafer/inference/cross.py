@@ -12,7 +12,7 @@ import yaml
 from torch import Tensor
 from yacs.config import CfgNode
 
-from mpafer.common.config import merge, read_pairs
+from mpafer.common.config import dataset_title, merge, read_pairs
 from mpafer.common.defaults import add_keys
 from mpafer.common.devices import chosen_device
 from mpafer.common.errors import MissingFileError, OptionError
@@ -78,7 +78,7 @@ def evaluate(
     own = RunResult.read(finished) if finished.is_file() else None
     metrics = {key: own.metrics[key] for key in ("accuracy", "uar")} if own and epoch is None else None
     source = {
-        "run": str(run), "dataset": saved.cfg.DATASET.NAME, "title": title_of(saved.cfg),
+        "run": str(run), "dataset": saved.cfg.DATASET.NAME, "title": dataset_title(saved.cfg),
         "classnames": saved.classnames, "display_names": saved.display_names, "metrics": metrics,
     }  # fmt: skip
     cfg.DATASET.NUM_SHOTS = saved.cfg.DATASET.NUM_SHOTS  # that the run learned from
@@ -146,23 +146,18 @@ def target_cfg(saved: SavedRun, dataset: str, root: str, options: Sequence[str])
     return cfg
 
 
-def title_of(cfg: CfgNode) -> str:
-    """A run's data set as people call it."""
-    return str(cfg.DATASET.get("TITLE") or cfg.DATASET.NAME)
-
-
 def describe(saved: SavedRun, cfg: CfgNode, matched: Matched) -> str:
     """What is evaluated on what, and what is left out by which rule."""
     left_out = ", ".join(f"{name} {count:,}" for name, count in matched.dropped.items())
     absent = ", ".join(matched.absent)
     rule = cfg.TEST.CROSS_CLASSES
-    trained = f"trained on {title_of(saved.cfg)}, seed {saved.seed}" if saved.prompts else "which learns nothing"
+    trained = f"trained on {dataset_title(saved.cfg)}, seed {saved.seed}" if saved.prompts else "which learns nothing"
     return "\n".join(
         [
-            f"{saved.method}, {trained}; tested on {title_of(cfg)}: {len(matched.items):,} images",
+            f"{saved.method}, {trained}; tested on {dataset_title(cfg)}: {len(matched.items):,} images",
             f"Dropped, of classes the run does not know: {sum(matched.dropped.values()):,} images"
             + (f" ({left_out})" if left_out else ""),
-            f"Classes that {title_of(cfg)} lacks: "
+            f"Classes that {dataset_title(cfg)} lacks: "
             + (f"{absent}; {CROSS_CLASSES[rule]} (TEST.CROSS_CLASSES {rule})" if absent else "none"),
         ]
     )

@@ -6,10 +6,10 @@ import logging
 from dataclasses import replace
 from pathlib import Path
 
-from joblib.externals.loky import get_reusable_executor
 from yacs.config import CfgNode
 
 from mpafer.common.errors import UserError
+from mpafer.common.processes import end_joblib
 from mpafer.datasets import find_dataset
 from mpafer.faces.alignment import DEFAULT_TEMPLATE, Template
 from mpafer.faces.copies import measure_files
@@ -47,8 +47,8 @@ def run_template(run: str | Path, detector: str = CENTERFACE, *, root: str = "",
         return DEFAULT_TEMPLATE
     try:
         template = measure_files(detector, images, jobs)
-    finally:  # idle, the processes would live for minutes
-        get_reusable_executor().shutdown(wait=True, kill_workers=True)
+    finally:
+        end_joblib()
     if template is None:
         logger.warning("The default template of faces is used: %s finds no faces in the run's training images", name)
         template = replace(DEFAULT_TEMPLATE, detector=name)

@@ -19,7 +19,7 @@ from mpafer.common.devices import named_device
 from mpafer.common.errors import CheckpointError, MissingFileError, OptionError
 from mpafer.common.files import atomic_file
 from mpafer.common.tensors import first_nonfinite
-from mpafer.engine.contents import load_weights
+from mpafer.engine.contents import check_backbone, load_weights
 from mpafer.faces.alignment import Template
 from mpafer.inputs.transforms import Transform, plain_transform
 from mpafer.prompting.model import FrozenClip
@@ -81,10 +81,7 @@ def load(
     if clip is None:
         known = about["backbone"]
         clip = load_clip(backbone or known["name"], device=named_device(device), activation=known["activation"])
-    if clip.fingerprint != about["backbone"]["fingerprint"]:
-        raise CheckpointError(
-            f"{path} is of another backbone: {about['backbone']['fingerprint']} there, {clip.fingerprint} ({clip.name})"
-        )
+    check_backbone(about["backbone"]["fingerprint"], clip, path)
     options = about["options"] | find_method(about["method"]).inference_overrides | ({"prec": prec} if prec else {})
     model = build_model(about["method"], clip, about["classnames"], descriptions=about["descriptions"], **options)
     model.recipe = {**(model.recipe or {}), **{key: about.get(key) for key in LEARNED_FROM}}
@@ -110,7 +107,7 @@ def template_of(model: FrozenClip) -> Template | None:
 
 def as_template(kept: Mapping[str, Any] | None) -> Template | None:
     """A template from plain values, as a recipe and an exported file have it."""
-    return Template(**{**kept, "points": tuple(map(tuple, kept["points"]))}) if kept else None
+    return Template.of(kept) if kept else None
 
 
 def _read(path: Path) -> tuple[Mapping[str, Any], dict[str, Tensor]]:

@@ -17,8 +17,6 @@ from mpafer.faces.choice import Choice, Mode, choose
 from mpafer.faces.detector import Detector, Faces, load_detector
 from mpafer.inference.pictures import Picture
 
-NO_FACES = Faces(np.zeros((0, 4), np.float32), np.zeros((0, 5, 2), np.float32), np.zeros(0, np.float32))
-
 
 @dataclass(frozen=True)
 class Look:
@@ -60,14 +58,14 @@ class Looker:
         choice = choose(found, mode, height, width, *([self.template] if len(found) else []))
         if choice.whole:
             if self._missing and mode == "auto":
-                choice = Choice(NO_FACES, (), True, f"the whole image is read: {self._missing}")
+                choice = Choice(Faces.none(), (), True, f"the whole image is read: {self._missing}")
             return Look(picture.name, [picture.image], choice)
         crops = [align(pixels, each, self.template, self.size) for each in choice.faces.landmarks]
         return Look(picture.name, [Image.fromarray(crop) for crop in crops], choice)
 
     def _find(self, pixels: np.ndarray, mode: Mode) -> Faces:
         if mode == "none" or (mode == "auto" and self._missing):
-            return NO_FACES
+            return Faces.none()
         if isinstance(self._detector, str):
             try:
                 self._detector = load_detector(self._detector)
@@ -75,7 +73,7 @@ class Looker:
                 if mode != "auto":
                     raise
                 self._missing = str(error)
-                return NO_FACES
+                return Faces.none()
         return self._detector.find(pixels)
 
 

@@ -17,7 +17,7 @@ from mpafer.common.devices import chosen_device
 from mpafer.evaluation.predictions import refuse_nonfinite
 from mpafer.faces.alignment import DEFAULT_TEMPLATE, Template
 from mpafer.faces.detector import CENTERFACE, Detector
-from mpafer.inference.answers import Answer, FaceAnswer
+from mpafer.inference.answers import Answer, FaceAnswer, likeliest
 from mpafer.inference.classifiers import Classifier, ModelClassifier, OnnxClassifier
 from mpafer.inference.face_template import run_template
 from mpafer.inference.kept import load
@@ -172,7 +172,7 @@ class Predictor:
 
     def _answer(self, look: Look, rows: Sequence[Sequence[float]]) -> Answer:
         found = [dict(zip(self.classnames, row, strict=True)) for row in rows]
-        best = [max(each, key=each.__getitem__) for each in found]
+        best = [likeliest(each) for each in found]
         chosen = look.choice.faces
         places = zip(chosen.boxes.tolist(), chosen.landmarks.tolist(), chosen.scores.tolist(), strict=True)
         faces = tuple(

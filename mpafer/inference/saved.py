@@ -18,7 +18,7 @@ from mpafer.common.errors import CheckpointError
 from mpafer.common.extensions import broken_note
 from mpafer.common.options import closest
 from mpafer.engine.checkpoint import find_checkpoint, load_checkpoint
-from mpafer.engine.contents import checked, display_names, load_weights, run_identity, stored_config
+from mpafer.engine.contents import check_backbone, checked, display_names, load_weights, run_identity, stored_config
 from mpafer.engine.saving import checkpoint_folder
 from mpafer.inputs.transforms import Transform, plain_transform, plain_values
 from mpafer.prompting.descriptions import load_descriptions
@@ -79,10 +79,8 @@ def build_run(
         raise CheckpointError(f"{place} is of {saved.method!r}, which is no method here; {near}")
     cfg, trainer = saved.cfg, methods()[saved.method]
     clip = load_clip(backbone or cfg.MODEL.BACKBONE.NAME, device=device, activation=saved.activation)
-    if saved.backbone and clip.fingerprint != saved.backbone:
-        raise CheckpointError(
-            f"{saved.checkpoint} is of another backbone: {saved.backbone} there, {clip.fingerprint} ({clip.name})"
-        )
+    if saved.backbone:
+        check_backbone(saved.backbone, clip, saved.checkpoint)
     options: dict[str, Any] = asdict(trainer.options_from(cfg)) | trainer.inference_overrides
     options |= {"prec": prec} if prec else {}
     if cfg.DATASET.DESCRIPTIONS and "descriptions" in trainer.accepts and not saved.prompts:  # they are the classifier

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mpafer.common.config import dataset_title
 from mpafer.common.errors import DataError
 from mpafer.common.files import atomic_file
 from mpafer.common.versions import commit, versions
@@ -78,7 +79,7 @@ class RunResult:
     @property
     def title(self) -> str:
         """The data set's name for people: DATASET.TITLE, or else `dataset`."""
-        return str(self.config.get("DATASET", {}).get("TITLE") or self.dataset)
+        return dataset_title(self.config) or self.dataset
 
     @property
     def source_title(self) -> str:

@@ -9,16 +9,16 @@ import sys
 from pathlib import Path
 
 # what a run imports when it needs it, because not every command does
+import joblib.externals.loky  # noqa: F401
 import sklearn.linear_model
 import sklearn.metrics  # noqa: F401
 import torch.utils.tensorboard  # noqa: F401
 import torchmetrics.functional.classification  # noqa: F401
-from joblib.externals.loky import get_reusable_executor
 
 import mpafer.runs.train  # noqa: F401
 from mpafer.clip.tokens import clip_module
 from mpafer.common.errors import clear_errors
-from mpafer.common.processes import end_with_parent
+from mpafer.common.processes import end_joblib, end_with_parent
 from mpafer.run_config import methods
 from mpafer.runs.task import Task
 
@@ -42,5 +42,5 @@ def work(task: Task, log: Path | None, gpu: str | None) -> None:
     try:
         with clear_errors():
             task.run()
-    finally:  # joblib's processes, which drew faces, would keep this one from ending for five minutes
-        get_reusable_executor().shutdown(wait=True, kill_workers=True)
+    finally:  # joblib's processes, which drew faces, would keep this one from ending
+        end_joblib()

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mpafer.common.files import atomic_file
-from mpafer.inference.answers import Answer, FaceAnswer
+from mpafer.inference.answers import Answer, FaceAnswer, likeliest
 from mpafer.results.figures import COLORS, STYLE
 from mpafer.video.watching import WHOLE, Seen
 
@@ -52,9 +52,8 @@ class Timeline:
         rows = []
         for number, line in sorted(self.lines.items()):
             mean = line.mean()
-            label = max(mean, key=mean.__getitem__)
             seen = round(line.times[0], 2), round(line.times[-1], 2), len(line.times)
-            rows.append([title(number), *seen, label, *mean.values()])
+            rows.append([title(number), *seen, likeliest(mean), *mean.values()])
         return rows
 
     def draw(self, path: Path, width: float = 8) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from mpafer.common.errors import DataError
-from mpafer.inference.answers import Answer
+from mpafer.inference.answers import Answer, likeliest
 from mpafer.inference.predictor import Predictor
 from mpafer.video.reading import Frame
 from mpafer.video.tracks import Smoother, Tracks
@@ -65,5 +65,5 @@ def _smoothed(answer: Answer, numbers: list[int], time: float, smoother: Smoothe
 
 
 def _best(probabilities: dict[str, float]) -> dict[str, Any]:
-    label = max(probabilities, key=probabilities.__getitem__)
+    label = likeliest(probabilities)
     return {"label": label, "confidence": probabilities[label], "probabilities": probabilities}
